@@ -1,0 +1,3 @@
+//! envfarm: small, real, code-driven environments for tool-using agents.
+
+pub mod id;
