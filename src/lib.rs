@@ -1,3 +1,5 @@
 //! envfarm: small, real, code-driven environments for tool-using agents.
 
+pub mod clock;
 pub mod id;
+pub mod package;
