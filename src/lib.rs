@@ -1,3 +1,4 @@
 //! envfarm: small, real, code-driven environments for tool-using agents.
 
+pub mod database;
 pub mod id;
