@@ -10,7 +10,8 @@ use rusqlite::{Connection, OpenFlags, Result};
 use super::functions::{self, Dice};
 use super::guard::Guard;
 use super::image::Image;
-use super::overlay::{EPISODE_FILE, IMAGE_FILE, Vfs, View};
+use super::overlay::{EPISODE_FILE, IMAGE_FILE, Vfs};
+use super::view::View;
 
 /// Longest text, blob or row. What SQLite's built-in functions do in C escapes the step budget, so what they work on is
 /// bounded instead: at this size even the slowest of them takes milliseconds.
@@ -48,7 +49,7 @@ impl Link {
     /// [`Guard::set_budget`] and [`Dice::start`] switch.
     pub(super) fn open(image: &Arc<Image>, purpose: Purpose) -> Result<Self> {
         let view = View::new(Arc::clone(image));
-        let mut vfs = Vfs::register(Arc::clone(&view)).map_err(failure)?;
+        let vfs = Vfs::register(Arc::clone(&view)).map_err(failure)?;
         let mut connection = open_on(EPISODE_FILE, vfs.name())?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         apply_settings(&connection)?;

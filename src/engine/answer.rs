@@ -13,7 +13,7 @@ use super::environment::Environment;
 use super::snapshot::{self, Cell};
 use super::state::{Conditions, State};
 use super::task::Task;
-use crate::database::DatabaseError;
+use super::verify::JudgeError;
 use crate::package::files::{ExpectFile, OneOrMany};
 
 /// Longest answer that is judged, in characters: room for a list of a dozen names, not for a table.
@@ -70,7 +70,7 @@ pub(crate) struct Facts {
 }
 
 /// What an answer to `task` must and must not state, given the state its solution leaves.
-pub(crate) fn key(environment: &Environment, task: &Task, state: &State, conditions: &Conditions) -> Result<Key, DatabaseError> {
+pub(crate) fn key(environment: &Environment, task: &Task, state: &State, conditions: &Conditions) -> Result<Key, JudgeError> {
     let mut key = Key::default();
     for expect in task.expects() {
         match expect {
@@ -109,7 +109,7 @@ fn others(
     state: &State,
     conditions: &Conditions,
     known: &str,
-) -> Result<HashSet<String>, DatabaseError> {
+) -> Result<HashSet<String>, JudgeError> {
     let wanted: HashSet<&str> = key.texts.iter().flatten().map(String::as_str).collect();
     let tables = 0..environment.catalog().tables.len();
     let snapshot = snapshot::read(environment, state, conditions, tables)?;

@@ -98,9 +98,9 @@ impl Catalog {
 fn table(connection: &Connection, name: String, strict: bool) -> Result<Table, rusqlite::Error> {
     let mut statement = connection.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")?;
     let found = statement
-        .query_map([&name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, usize>(2)?)))?
+        .query_map([&name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?
         .collect::<Result<Vec<_>, _>>()?;
-    let mut key: Vec<(usize, usize)> =
+    let mut key: Vec<(i64, usize)> =
         found.iter().enumerate().filter(|(_, column)| column.2 > 0).map(|(index, column)| (column.2, index)).collect();
     key.sort_unstable();
     let key: Vec<usize> = key.into_iter().map(|(_, index)| index).collect();

@@ -12,7 +12,7 @@ use super::catalog::Catalog;
 use super::program::Program;
 use super::task::Task;
 use super::verify::ExpectedCache;
-use crate::database::{Image, Pool, WriteKind};
+use crate::database::{Image, Operation, Pool};
 use crate::id::{EnvironmentName, TaskName, ToolName};
 use crate::package::Package;
 use crate::package::files::At;
@@ -85,7 +85,7 @@ impl Tool {
     /// Derived from what its SQL does.
     pub fn annotations(&self) -> Annotations {
         let read_only = self.program.read_only();
-        let replaces = |kinds: &BTreeSet<WriteKind>| kinds.iter().any(|kind| *kind != WriteKind::Insert);
+        let replaces = |kinds: &BTreeSet<Operation>| kinds.iter().any(|kind| *kind != Operation::Insert);
         Annotations {
             read_only,
             destructive: self.program.writes.values().any(replaces),

@@ -91,7 +91,7 @@ pub(crate) fn execute(
             Ok(Executed::Completed { result, changed })
         }
         Err(halt) => {
-            bound.rollback()?;
+            bound.rollback();
             rejected(program, halt, &slots)
         }
     }
@@ -226,7 +226,7 @@ fn row_value(member: &Member, row: &Row<'_>, bound: &Bound<'_>, bytes: &mut usiz
     let mut object = Map::with_capacity(member.columns.len());
     for (index, column) in member.columns.iter().enumerate() {
         let cell = row.get_ref(index).map_err(|err| halt(&err, query, bound))?;
-        *bytes += CELL_BYTES + cell.as_bytes_or_null().map_or(0, |text| text.map_or(0, <[u8]>::len));
+        *bytes += CELL_BYTES + cell.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
         let value = column.value(cell).map_err(output)?;
         if member.shape == Shape::Value {
             return Ok(value);

@@ -16,7 +16,7 @@ use super::state::{Conditions, State, budget};
 use super::verify::ExpectedCache;
 use super::{output, program, solution, task};
 use crate::clock;
-use crate::database::{self, Bound, BuildErrorKind, ImageSource, Overlay, Pool, SourceFile, WriteKind};
+use crate::database::{self, Bound, BuildErrorKind, ImageSource, Overlay, Pool, SourceFile, Operation};
 use crate::id::{EnvironmentName, ToolName};
 use crate::package::diagnostic::{Code, Diagnostic, Severity};
 use crate::package::files::{ActorsFile, At, ToolFile};
@@ -192,7 +192,8 @@ fn history(package: &Package, catalog: &Catalog, findings: &mut Vec<Diagnostic>)
 fn count_rows(plain: &Connection, catalog: &Catalog) -> usize {
     let count = |name: &str| -> usize {
         let query = format!("SELECT count(*) FROM {}", quote(name));
-        plain.query_row(&query, [], |row| row.get(0)).unwrap_or(0)
+        let count = plain.query_row(&query, [], |row| row.get::<_, i64>(0));
+        count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
     };
     catalog.tables.iter().map(|table| count(&table.name)).sum()
 }
@@ -251,7 +252,7 @@ fn tables(catalog: &Catalog, tools: &IndexMap<ToolName, Tool>, findings: &mut Ve
             findings.push(report(Code::TableNotStrict, format!("the table {} is not STRICT", table.name)));
         }
         let inserts = |tool: &Tool| {
-            tool.program.writes.get(&table.name).is_some_and(|kinds| kinds.contains(&WriteKind::Insert))
+            tool.program.writes.get(&table.name).is_some_and(|kinds| kinds.contains(&Operation::Insert))
         };
         if table.generates_key() && !table.autoincrement && tools.values().any(inserts) {
             let message = format!("tools add rows to {}, whose ids can be used again after a delete", table.name);

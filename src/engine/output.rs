@@ -69,15 +69,6 @@ pub(crate) struct ColumnType {
 }
 
 impl ColumnType {
-    /// The type of an expression nobody has declared or seen yet.
-    pub(crate) const fn unknown() -> Self {
-        Self {
-            types: Vec::new(),
-            nullable: true,
-            inferred: true,
-        }
-    }
-
     /// Widens an inferred type so that it covers `value`. A whole number widens to `number`: the next may have a fraction.
     pub(crate) fn observe(&mut self, value: &Value) {
         let seen = match value {

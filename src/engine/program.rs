@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::output::{Column, ColumnType, JsonType};
-use crate::database::{Bound, StatementInfo, WriteKind};
+use crate::database::{Bound, ColumnInfo, Operation, StatementInfo};
 use crate::package::TOOLS_FILE;
 use crate::package::diagnostic::{Code, Diagnostic};
 use crate::package::files::{At, ReturnFile, StepFile, ToolFile};
@@ -31,7 +31,7 @@ pub(crate) struct Program {
     /// What is returned.
     pub members: Vec<Member>,
     /// Tables that a call may write, triggers and foreign-key actions included, and how.
-    pub writes: BTreeMap<String, BTreeSet<WriteKind>>,
+    pub writes: BTreeMap<String, BTreeSet<Operation>>,
     /// True where some SQL names `:args`, which is then worth building.
     pub uses_arguments: bool,
 }
@@ -161,7 +161,7 @@ struct Compiler<'c, 'p> {
     bound: &'c Bound<'p>,
     slots: Vec<String>,
     used: BTreeSet<usize>,
-    writes: BTreeMap<String, BTreeSet<WriteKind>>,
+    writes: BTreeMap<String, BTreeSet<Operation>>,
     findings: &'c mut Vec<Diagnostic>,
 }
 
@@ -213,11 +213,11 @@ impl Compiler<'_, '_> {
 
     fn run(&mut self, sql: &At<String>) -> Option<Action> {
         let (query, info) = self.query(sql)?;
-        if info.read_only {
+        if info.readonly {
             self.report(Code::WriteMissing, sql.line, "a run step changes nothing");
         }
-        for (table, kind) in &info.writes {
-            self.writes.entry(table.clone()).or_default().insert(*kind);
+        for used in info.tables.iter().filter(|used| used.operation != Operation::Read) {
+            self.writes.entry(used.table.clone()).or_default().insert(used.operation);
         }
         Some(Action::Run { query })
     }
@@ -262,19 +262,17 @@ impl Compiler<'_, '_> {
         columns
     }
 
-    fn column(&mut self, found: &crate::database::ColumnInfo, declared: Option<&At<String>>, json: bool) -> Column {
-        let mut column_type = match (&found.declared_type, json) {
-            (_, true) => ColumnType {
-                types: vec![JsonType::Array, JsonType::Object],
-                nullable: !found.not_null,
-                inferred: false,
-            },
-            (Some(sql_type), false) => JsonType::declared(sql_type).map_or_else(ColumnType::unknown, |json_type| ColumnType {
-                types: vec![json_type],
-                nullable: !found.not_null,
-                inferred: false,
-            }),
-            (None, false) => ColumnType::unknown(),
+    fn column(&mut self, found: &ColumnInfo, declared: Option<&At<String>>, json: bool) -> Column {
+        let sql_type = found.origin.as_ref().and_then(|origin| origin.declared_type.as_deref());
+        let declared_types = match sql_type.and_then(JsonType::declared) {
+            _ if json => vec![JsonType::Array, JsonType::Object],
+            Some(json_type) => vec![json_type],
+            None => Vec::new(),
+        };
+        let mut column_type = ColumnType {
+            inferred: declared_types.is_empty(),
+            types: declared_types,
+            nullable: found.nullable,
         };
         if let Some(text) = declared {
             match JsonType::parse(text) {
@@ -299,7 +297,7 @@ impl Compiler<'_, '_> {
     /// A statement that may only read.
     fn read(&mut self, sql: &At<String>) -> Option<(Query, StatementInfo)> {
         let (query, info) = self.query(sql)?;
-        if !info.read_only {
+        if !info.readonly {
             self.report(Code::WriteNotAllowed, sql.line, "writes where only run steps may");
             return None;
         }
@@ -319,12 +317,12 @@ impl Compiler<'_, '_> {
                 return None;
             }
         };
-        if info.uses_host_time {
+        if info.uses_local_time {
             self.report(Code::SqlUsesHostTime, sql.line, "uses localtime or utc");
         }
         let mut slots = Vec::new();
-        let parameters = info.parameters.clone();
-        for parameter in &parameters {
+        for parameter in &info.parameters {
+            let parameter = parameter.strip_prefix(':').unwrap_or(parameter);
             match self.slots.iter().position(|slot| slot == parameter) {
                 Some(slot) => {
                     self.used.insert(slot);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::catalog::Table;
 use super::environment::Environment;
 use super::state::{Conditions, State, budget};
-use crate::database::DatabaseError;
+use super::verify::JudgeError;
 
 /// The value of a cell, with an order and a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,7 +81,7 @@ pub(crate) fn read(
     state: &State,
     conditions: &Conditions,
     tables: impl IntoIterator<Item = usize>,
-) -> Result<Snapshot, DatabaseError> {
+) -> Result<Snapshot, JudgeError> {
     let bound = environment.pool().bind(&state.overlay, state.moment(conditions), budget(None))?;
     let mut snapshot = Snapshot::new();
     for index in tables {
@@ -168,7 +168,7 @@ pub struct RowDiff {
 }
 
 /// What changed from the initial database to `state`.
-pub(crate) fn diff(environment: &Environment, state: &State, conditions: &Conditions) -> Result<Vec<TableDiff>, DatabaseError> {
+pub(crate) fn diff(environment: &Environment, state: &State, conditions: &Conditions) -> Result<Vec<TableDiff>, JudgeError> {
     let tables: &BTreeSet<usize> = &state.written;
     let before = read(environment, &State::default(), conditions, tables.iter().copied())?;
     let after = read(environment, state, conditions, tables.iter().copied())?;

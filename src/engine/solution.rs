@@ -169,14 +169,14 @@ fn derive(environment: &Environment, sql: &str, earlier: &[Played]) -> Result<Va
     let bound = pool.bind(&Overlay::default(), moment, budget(None)).map_err(|err| err.to_string())?;
     let statement = derived_statement(sql);
     let info = bound.describe(&statement).map_err(|err| err.to_string())?;
-    if !info.read_only || !info.reads.is_empty() {
+    if !info.readonly || !info.tables.is_empty() {
         return Err("derived SQL may read earlier observations (:obs0, :obs1, ..) and nothing else".to_owned());
     }
     let mut prepared = bound.prepare(&statement).map_err(|err| err.to_string())?;
     for (index, parameter) in info.parameters.iter().enumerate() {
-        let call = parameter.strip_prefix("obs").and_then(|call| call.parse::<usize>().ok());
+        let call = parameter.strip_prefix(":obs").and_then(|call| call.parse::<usize>().ok());
         let played = call.and_then(|call| earlier.get(call));
-        let played = played.ok_or_else(|| format!(":{parameter} is no earlier observation"))?;
+        let played = played.ok_or_else(|| format!("{parameter} is no earlier observation"))?;
         prepared.raw_bind_parameter(index + 1, played.observation.text()).map_err(|err| err.to_string())?;
     }
     let mut rows = prepared.raw_query();

@@ -89,6 +89,9 @@ pub enum JudgeError {
     /// The database refused.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// SQLite refused.
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
     /// A check's SQL fails.
     #[error("the check {name} fails: {message}")]
     Check {
@@ -102,12 +105,6 @@ pub enum JudgeError {
 impl From<SolutionError> for JudgeError {
     fn from(err: SolutionError) -> Self {
         Self::Solution(err.to_string())
-    }
-}
-
-impl From<rusqlite::Error> for JudgeError {
-    fn from(err: rusqlite::Error) -> Self {
-        Self::Database(err.into())
     }
 }
 
@@ -174,7 +171,7 @@ pub(crate) fn changes(
     state: &State,
     conditions: &Conditions,
     tables: &BTreeSet<usize>,
-) -> Result<Delta, DatabaseError> {
+) -> Result<Delta, JudgeError> {
     let before = snapshot::read(environment, &State::default(), conditions, tables.iter().copied())?;
     let after = snapshot::read(environment, state, conditions, tables.iter().copied())?;
     Ok(snapshot::delta(&before, &after))
