@@ -3,5 +3,8 @@
 pub mod clock;
 pub mod database;
 pub mod engine;
+pub mod episode;
+pub mod farm;
 pub mod id;
 pub mod package;
+pub mod trajectory;
