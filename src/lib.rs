@@ -7,4 +7,5 @@ pub mod episode;
 pub mod farm;
 pub mod id;
 pub mod package;
+pub mod proof;
 pub mod trajectory;
