@@ -16,15 +16,19 @@ mod connection;
 mod functions;
 mod guard;
 mod image;
+mod nullness;
 mod overlay;
 mod pages;
 mod pool;
 mod script;
+mod statement;
+mod view;
 
 pub use image::{BuildError, BuildErrorKind, Image, ImageSource, SourceFile, build_image};
 pub use overlay::open_bytes;
 pub use pages::Overlay;
 pub use pool::{Bound, Pool};
+pub use statement::{ColumnInfo, ColumnOrigin, Operation, StatementInfo, TableUse};
 
 use std::time::Instant;
 

@@ -1,5 +1,6 @@
 //! A connection with everything that is set once: settings, limits, functions, guard.
 
+use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use rusqlite::{Connection, OpenFlags, Result};
 use super::functions::{self, Dice};
 use super::guard::Guard;
 use super::image::Image;
-use super::overlay::{EPISODE_FILE, IMAGE_FILE, Vfs, View};
+use super::nullness::{StoredColumns, stored_columns};
+use super::overlay::{EPISODE_FILE, IMAGE_FILE, Vfs};
+use super::view::View;
 
 /// Longest text, blob or row. What SQLite's built-in functions do in C escapes the step budget, so what they work on is
 /// bounded instead: at this size even the slowest of them takes milliseconds.
@@ -41,6 +44,8 @@ pub(super) struct Link {
     pub(super) view: Arc<View>,
     pub(super) guard: Arc<Guard>,
     pub(super) dice: Arc<Dice>,
+    /// Filled when a statement is described for the first time.
+    stored_columns: OnceCell<StoredColumns>,
 }
 
 impl Link {
@@ -48,7 +53,7 @@ impl Link {
     /// [`Guard::set_budget`] and [`Dice::start`] switch.
     pub(super) fn open(image: &Arc<Image>, purpose: Purpose) -> Result<Self> {
         let view = View::new(Arc::clone(image));
-        let mut vfs = Vfs::register(Arc::clone(&view)).map_err(failure)?;
+        let vfs = Vfs::register(Arc::clone(&view)).map_err(failure)?;
         let mut connection = open_on(EPISODE_FILE, vfs.name())?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         apply_settings(&connection)?;
@@ -78,7 +83,17 @@ impl Link {
             view,
             guard,
             dice,
+            stored_columns: OnceCell::new(),
         })
+    }
+
+    /// Which stored columns are never NULL.
+    pub(super) fn stored_columns(&self) -> Result<&StoredColumns> {
+        if let Some(columns) = self.stored_columns.get() {
+            return Ok(columns);
+        }
+        let columns = stored_columns(&self.connection)?;
+        Ok(self.stored_columns.get_or_init(|| columns))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Result};
 
+use super::statement::Operation;
 use super::{Budget, STEPS_PER_LOT, Stop};
 
 /// Who wrote the statement that is being compiled.
@@ -63,15 +64,6 @@ pub(super) struct Access {
     /// Read or written column; empty for whole rows.
     pub(super) column: String,
     pub(super) operation: Operation,
-}
-
-/// How a statement touches a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Operation {
-    Read,
-    Insert,
-    Update,
-    Delete,
 }
 
 /// The state the two callbacks look at; shared with them, used by one thread at a time.
@@ -149,7 +141,7 @@ impl Guard {
         let compiled = compile();
         self.compiling.store(false, Ordering::Relaxed);
         compiled.map_err(|error| match lock(&self.refused).take() {
-            Some(refused) => explain(&refused, author),
+            Some(refused) => self.refuse(&refused, author),
             None => error,
         })
     }
@@ -166,6 +158,13 @@ impl Guard {
         accesses.sort();
         accesses.dedup();
         compiled.map(|compiled| (compiled, accesses))
+    }
+
+    /// The error for a statement that does what it may not.
+    pub(super) fn refuse(&self, what: &str, author: Author) -> rusqlite::Error {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_AUTH);
+        let message = format!("{what} is not allowed {}", author.where_refused());
+        rusqlite::Error::SqliteFailure(code, Some(message))
     }
 
     /// Runs something of this layer's own.
@@ -317,12 +316,6 @@ fn name_action(action: &AuthAction<'_>) -> String {
         _ => "CREATE or DROP",
     };
     name.to_owned()
-}
-
-fn explain(refused: &str, author: Author) -> rusqlite::Error {
-    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_AUTH);
-    let message = format!("{refused} is not allowed {}", author.where_refused());
-    rusqlite::Error::SqliteFailure(code, Some(message))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

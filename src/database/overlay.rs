@@ -5,11 +5,6 @@
 //! and [`IMAGE_FILE`], the image itself, read-only. Journals and temporary tables live in memory (the connection's
 //! settings), so nothing else is ever opened.
 //!
-//! SQLite keeps its page cache from one transaction to the next unless the 16 bytes at offset 24 of the file have changed,
-//! the first four of which are the change counter. So the view answers reads of the counter (and of its copy at offset 92)
-//! with a number that no other binding of this connection has had. The counter that is *stored* is always the image's:
-//! the same calls leave the same bytes, on whichever connection they ran.
-//!
 //! What keeps this sound: SQLite calls back only inside calls on the connection, which has one owner at a time; every
 //! callback reaches its [`View`] through a pointer that [`Vfs`] keeps valid until after the connection has been closed; the
 //! view's contents are behind a mutex; and no callback panics (a panic would abort, being `extern "C"`).
@@ -19,15 +14,13 @@
 )]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
-use std::{mem, ptr, slice};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
+use std::{ptr, slice};
 
 use rusqlite::{Connection, ffi};
 
-use super::image::Image;
-use super::pages::Overlay;
+use super::view::View;
 use super::{PAGE_BYTES, Page};
 
 /// The file that shows the episode.
@@ -38,176 +31,10 @@ pub(super) const IMAGE_FILE: &CStr = c"image";
 /// Milliseconds between the beginning of the Julian period, from which SQLite counts, and 1970.
 const JULIAN_EPOCH_MS: i64 = 210_866_760_000_000;
 
-/// Offsets of the change counter and its copy in the database header (SQLite file format, section 1.3).
-const COUNTER_OFFSETS: [usize; 2] = [24, 92];
-
-/// What one connection's file system shows.
-#[derive(Debug)]
-pub(super) struct View {
-    image: Arc<Image>,
-    shown: Mutex<Shown>,
-    now_ms: AtomicI64,
-    clock_read: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Shown {
-    overlay: Overlay,
-    pages_max: usize,
-    full: bool,
-    /// What reads of the change counter are answered with.
-    counter: u32,
-    /// The highest such number so far. It wraps after four billion bindings, which harms nothing: SQLite compares it only
-    /// with the one it saw last.
-    counter_highest: u32,
-}
-
-impl View {
-    /// A view of the untouched image.
-    pub(super) fn new(image: Arc<Image>) -> Arc<Self> {
-        Arc::new(Self {
-            image,
-            shown: Mutex::new(Shown {
-                overlay: Overlay::default(),
-                pages_max: usize::MAX,
-                full: false,
-                counter: 1,
-                counter_highest: 1,
-            }),
-            now_ms: AtomicI64::new(0),
-            clock_read: AtomicBool::new(false),
-        })
-    }
-
-    /// Shows another episode. Nothing SQLite has cached is used any more.
-    pub(super) fn show(&self, overlay: Overlay, now_ms: i64, pages_max: usize) {
-        let mut shown = self.lock();
-        shown.overlay = overlay;
-        shown.pages_max = pages_max;
-        shown.full = false;
-        shown.counter_highest = shown.counter_highest.wrapping_add(1);
-        shown.counter = shown.counter_highest;
-        drop(shown);
-        self.now_ms.store(now_ms, Ordering::Relaxed);
-    }
-
-    /// Takes the overlay out, leaving the untouched image.
-    pub(super) fn take(&self) -> Overlay {
-        mem::take(&mut self.lock().overlay)
-    }
-
-    /// Whether a page was refused since [`View::show`] because the overlay was full.
-    pub(super) fn is_full(&self) -> bool {
-        self.lock().full
-    }
-
-    /// Whether SQLite asked for the time since the last question.
-    pub(super) fn take_clock_read(&self) -> bool {
-        self.clock_read.swap(false, Ordering::Relaxed)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(&self, out: &mut [u8], offset: usize) -> c_int {
-        let shown = self.lock();
-        let file_bytes = shown.overlay.file_pages(&self.image) as usize * PAGE_BYTES;
-        let filled = copy_range(out, offset, file_bytes, |number| {
-            shown.overlay.page(number, &self.image)
-        });
-        if offset < PAGE_BYTES && file_bytes > 0 {
-            for start in COUNTER_OFFSETS {
-                for (at, byte) in (start..).zip(shown.counter.to_be_bytes()) {
-                    if let Some(out) = at.checked_sub(offset).and_then(|at| out.get_mut(at)) {
-                        *out = byte;
-                    }
-                }
-            }
-        }
-        filled
-    }
-
-    fn write(&self, page: &Page, number: u32) -> c_int {
-        let mut shown = self.lock();
-        let shown = &mut *shown;
-        let written = if number == 1 {
-            let mut stored = *page;
-            let counter = stored_counter(&self.image);
-            for start in COUNTER_OFFSETS {
-                stored[start..start + 4].copy_from_slice(&counter);
-            }
-            shown.take_counter_over(page);
-            shown
-                .overlay
-                .write(number, &stored, &self.image, shown.pages_max)
-        } else {
-            shown
-                .overlay
-                .write(number, page, &self.image, shown.pages_max)
-        };
-        match written {
-            Ok(()) => ffi::SQLITE_OK,
-            Err(_) => {
-                shown.full = true;
-                ffi::SQLITE_FULL
-            }
-        }
-    }
-}
-
-impl Shown {
-    /// SQLite counts on from the number it was given, and remembers what it wrote.
-    fn take_counter_over(&mut self, page: &Page) {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|at| page[COUNTER_OFFSETS[0] + at]);
-        self.counter = u32::from_be_bytes([a, b, c, d]);
-        // An undone transaction puts an older number back.
-        if self.counter.wrapping_sub(self.counter_highest) < u32::MAX / 2 {
-            self.counter_highest = self.counter;
-        }
-    }
-}
-
-/// The counter in the image; 1 while an image is being built.
-fn stored_counter(image: &Image) -> [u8; 4] {
-    let start = COUNTER_OFFSETS[0];
-    image
-        .bytes()
-        .get(start..start + 4)
-        .and_then(|bytes| bytes.try_into().ok())
-        .unwrap_or([0, 0, 0, 1])
-}
-
-/// Copies part of a file made of pages. Behind its end there are zeros, and SQLite is told so.
-fn copy_range<'a>(
-    mut out: &mut [u8],
-    mut offset: usize,
-    file_bytes: usize,
-    page: impl Fn(u32) -> Option<&'a Page>,
-) -> c_int {
-    let complete = offset + out.len() <= file_bytes;
-    while !out.is_empty() {
-        let start = offset % PAGE_BYTES;
-        let length = out.len().min(PAGE_BYTES - start);
-        let (now, rest) = out.split_at_mut(length);
-        let number = u32::try_from(offset / PAGE_BYTES + 1).ok();
-        match number.filter(|_| offset < file_bytes).and_then(&page) {
-            Some(page) => now.copy_from_slice(&page[start..start + length]),
-            None => now.fill(0),
-        }
-        offset += length;
-        out = rest;
-    }
-    if complete {
-        ffi::SQLITE_OK
-    } else {
-        ffi::SQLITE_IOERR_SHORT_READ
-    }
-}
-
 /// A connection's file system. Must outlive the connection.
 pub(super) struct Vfs {
-    table: Pin<Box<ffi::sqlite3_vfs>>,
+    /// Owned; a plain pointer, since SQLite holds it too.
+    table: *mut ffi::sqlite3_vfs,
     name: CString,
     /// What `table.pAppData` points at.
     _view: Arc<View>,
@@ -223,7 +50,7 @@ impl Vfs {
         configure_process();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("envfarm-{number}")).unwrap_or_default();
-        let table = Box::pin(ffi::sqlite3_vfs {
+        let table = Box::into_raw(Box::new(ffi::sqlite3_vfs {
             iVersion: 2,
             szOsFile: size_of::<OpenFile>() as c_int,
             mxPathname: 64,
@@ -246,14 +73,14 @@ impl Vfs {
             xSetSystemCall: None,
             xGetSystemCall: None,
             xNextSystemCall: None,
-        });
-        let mut vfs = Self {
+        }));
+        let vfs = Self {
             table,
             name,
             _view: view,
         };
         // SAFETY: the table and everything it points at stay where they are until `unregister`, which `drop` calls.
-        let code = unsafe { ffi::sqlite3_vfs_register(vfs.pointer(), 0) };
+        let code = unsafe { ffi::sqlite3_vfs_register(vfs.table, 0) };
         if code == ffi::SQLITE_OK {
             Ok(vfs)
         } else {
@@ -267,19 +94,17 @@ impl Vfs {
 
     /// Takes the file system off SQLite's list, which is searched linearly. Open files and the clock go on working; ATTACH
     /// and VACUUM, which look the name up, don't.
-    pub(super) fn unregister(&mut self) {
+    pub(super) fn unregister(&self) {
         // SAFETY: unregistering twice is harmless (SQLite looks for the pointer on its list).
-        unsafe { ffi::sqlite3_vfs_unregister(self.pointer()) };
-    }
-
-    fn pointer(&mut self) -> *mut ffi::sqlite3_vfs {
-        &raw mut *self.table
+        unsafe { ffi::sqlite3_vfs_unregister(self.table) };
     }
 }
 
 impl Drop for Vfs {
     fn drop(&mut self) {
         self.unregister();
+        // SAFETY: made by `Box::into_raw`; SQLite has forgotten it, as the connection is closed by now.
+        drop(unsafe { Box::from_raw(self.table) });
     }
 }
 
@@ -495,11 +320,7 @@ unsafe extern "C" fn vfs_current_time_int64(
 ) -> c_int {
     unsafe {
         let view = view_of(vfs);
-        view.clock_read.store(true, Ordering::Relaxed);
-        *out = view
-            .now_ms
-            .load(Ordering::Relaxed)
-            .saturating_add(JULIAN_EPOCH_MS);
+        *out = view.read_clock().saturating_add(JULIAN_EPOCH_MS);
     }
     ffi::SQLITE_OK
 }
@@ -538,14 +359,15 @@ unsafe extern "C" fn file_read(
 ) -> c_int {
     let (view, is_image) = unsafe { opened(file) };
     let out = unsafe { slice::from_raw_parts_mut(out.cast::<u8>(), bytes as usize) };
-    let offset = offset as usize;
-    if is_image {
-        let image = &view.image;
-        copy_range(out, offset, image.bytes().len(), |number| {
-            image.page(number)
-        })
+    let complete = if is_image {
+        view.read_image(out, offset as usize)
     } else {
-        view.read(out, offset)
+        view.read(out, offset as usize)
+    };
+    if complete {
+        ffi::SQLITE_OK
+    } else {
+        ffi::SQLITE_IOERR_SHORT_READ
     }
 }
 
@@ -564,7 +386,10 @@ unsafe extern "C" fn file_write(
     if bytes as usize != PAGE_BYTES || offset % PAGE_BYTES as i64 != 0 {
         return ffi::SQLITE_IOERR_WRITE;
     }
-    view.write(unsafe { &*data.cast::<Page>() }, number)
+    match view.write(number, unsafe { &*data.cast::<Page>() }) {
+        Ok(()) => ffi::SQLITE_OK,
+        Err(_) => ffi::SQLITE_FULL,
+    }
 }
 
 unsafe extern "C" fn file_truncate(file: *mut ffi::sqlite3_file, bytes: i64) -> c_int {
@@ -573,16 +398,16 @@ unsafe extern "C" fn file_truncate(file: *mut ffi::sqlite3_file, bytes: i64) -> 
     let (Ok(pages), false) = (pages, is_image) else {
         return ffi::SQLITE_IOERR_TRUNCATE;
     };
-    view.lock().overlay.truncate(pages, &view.image);
+    view.truncate(pages);
     ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c_int {
     let (view, is_image) = unsafe { opened(file) };
     let pages = if is_image {
-        view.image.pages()
+        view.image_pages()
     } else {
-        view.lock().overlay.file_pages(&view.image)
+        view.file_pages()
     };
     unsafe { *out = i64::from(pages) * PAGE_BYTES as i64 };
     ffi::SQLITE_OK
