@@ -136,7 +136,7 @@ fn shifted_ids(gates: &Gates<'_>) -> Option<State> {
             plain.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?2, ?1)", (ID_SHIFT, &table.name)).ok()?;
         }
     }
-    let bytes = crate::database::bytes_of(&plain).ok()?;
+    let bytes = crate::database::bytes_of(plain).ok()?;
     Some(State {
         overlay: crate::database::Overlay::from_bytes(image, &bytes),
         ..State::default()
