@@ -25,7 +25,7 @@ mod statement;
 mod view;
 
 pub use image::{BuildError, BuildErrorKind, Image, ImageSource, SourceFile, build_image};
-pub use overlay::open_bytes;
+pub use overlay::{bytes_of, open_bytes};
 pub use pages::Overlay;
 pub use pool::{Bound, Pool};
 pub use statement::{ColumnInfo, ColumnOrigin, Operation, StatementInfo, TableUse};

@@ -12,9 +12,10 @@ use crate::package::diagnostic::Diagnostic;
 pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Diagnostic> {
     progress("calling tools");
     let mut findings = walk::check(environment);
+    let unrelated = task_gates::committing_calls(environment);
     for task in environment.tasks().values() {
         progress(task.name().as_ref());
-        findings.extend(task_gates::check(environment, task));
+        findings.extend(task_gates::check(environment, task, &unrelated));
     }
     findings
 }

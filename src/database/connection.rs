@@ -1,5 +1,6 @@
 //! A connection with everything that is set once: settings, limits, functions, guard.
 
+use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, Result};
 use super::functions::{self, Dice};
 use super::guard::Guard;
 use super::image::Image;
+use super::nullness::{StoredColumns, stored_columns};
 use super::overlay::{EPISODE_FILE, IMAGE_FILE, Vfs};
 use super::view::View;
 
@@ -42,6 +44,8 @@ pub(super) struct Link {
     pub(super) view: Arc<View>,
     pub(super) guard: Arc<Guard>,
     pub(super) dice: Arc<Dice>,
+    /// Filled when a statement is described for the first time.
+    stored_columns: OnceCell<StoredColumns>,
 }
 
 impl Link {
@@ -79,7 +83,17 @@ impl Link {
             view,
             guard,
             dice,
+            stored_columns: OnceCell::new(),
         })
+    }
+
+    /// Which stored columns are never NULL.
+    pub(super) fn stored_columns(&self) -> Result<&StoredColumns> {
+        if let Some(columns) = self.stored_columns.get() {
+            return Ok(columns);
+        }
+        let columns = stored_columns(&self.connection)?;
+        Ok(self.stored_columns.get_or_init(|| columns))
     }
 }
 

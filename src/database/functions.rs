@@ -61,7 +61,7 @@ impl Dice {
 
     fn token(&self, length: usize) -> String {
         // The high half of a product of 32 bits with 36 is a number below 36, with a bias of less than 1 in 10^8.
-        let letter = || TOKEN_ALPHABET[((self.draw() >> 32) * 36 >> 32) as usize];
+        let letter = || TOKEN_ALPHABET[(((self.draw() >> 32) * 36) >> 32) as usize];
         std::iter::repeat_with(letter)
             .take(length)
             .map(char::from)

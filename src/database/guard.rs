@@ -313,7 +313,15 @@ fn name_action(action: &AuthAction<'_>) -> String {
         AuthAction::Analyze { .. } => "ANALYZE",
         AuthAction::Reindex { .. } => "REINDEX",
         AuthAction::CreateVtable { .. } => "CREATE VIRTUAL TABLE",
-        _ => "CREATE or DROP",
+        AuthAction::CreateTable { .. }
+        | AuthAction::CreateIndex { .. }
+        | AuthAction::CreateView { .. }
+        | AuthAction::CreateTrigger { .. } => "CREATE",
+        AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::CreateTempTrigger { .. } => "CREATE TEMP",
+        _ => "DROP",
     };
     name.to_owned()
 }

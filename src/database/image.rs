@@ -12,8 +12,8 @@ use super::pages::Overlay;
 use super::script::{ScriptStatement, newlines, statements};
 use super::{Budget, Moment, PAGE_BYTES, Page, STEPS_PER_LOT};
 
-/// Most instructions a package's SQL may take to run: seconds. A large package takes a few million.
-const BUILD_STEPS_MAX: u64 = 500_000_000;
+/// Most instructions a package's SQL may take to run: about a second. A large package takes a few million.
+const BUILD_STEPS_MAX: u64 = 100_000_000;
 
 /// Most pages of an image: 64 MiB. All images that are in use are held in memory.
 const IMAGE_PAGES_MAX: usize = 65_536;
@@ -147,23 +147,19 @@ pub fn build_image(source: &ImageSource<'_>) -> Result<Image, Vec<BuildError>> {
         pages_max: IMAGE_PAGES_MAX,
     });
     run_file(&link, SourceFile::Schema, source.schema)?;
-    run_file(&link, SourceFile::Data, source.data)?;
-    let finish = || -> rusqlite::Result<Vec<BuildError>> {
-        let dangling = check_foreign_keys(&link.connection)?;
-        if dangling.is_empty() {
-            make_compact(&link.connection)?;
-        }
-        Ok(dangling)
-    };
-    let dangling = link
+    let as_layer = |work: fn(&Connection) -> rusqlite::Result<Vec<BuildError>>, file| match link
         .guard
-        .as_layer(finish)
-        .map_err(|error| vec![whole_file(SourceFile::Data, &error)])?;
-    if dangling.is_empty() {
-        Ok(Image::new(link.view.take().materialize(&empty)))
-    } else {
-        Err(dangling)
-    }
+        .as_layer(|| work(&link.connection))
+    {
+        Ok(errors) if errors.is_empty() => Ok(()),
+        Ok(errors) => Err(errors),
+        Err(error) => Err(vec![whole_file(file, &error)]),
+    };
+    as_layer(check_parents, SourceFile::Schema)?;
+    run_file(&link, SourceFile::Data, source.data)?;
+    as_layer(check_references, SourceFile::Data)?;
+    as_layer(make_compact, SourceFile::Data)?;
+    Ok(Image::new(link.view.take().materialize(&empty)))
 }
 
 /// Executes a file statement by statement, in one transaction, and collects what goes wrong.
@@ -303,8 +299,30 @@ fn whole_file(file: SourceFile, error: &Error) -> BuildError {
     }
 }
 
+/// SQLite accepts references to tables that don't exist, until a row is inserted.
+fn check_parents(connection: &Connection) -> rusqlite::Result<Vec<BuildError>> {
+    let mut check = connection.prepare(
+        "SELECT child.name, key.\"from\", key.\"table\"
+         FROM sqlite_schema AS child JOIN pragma_foreign_key_list(child.name) AS key
+         WHERE child.type = 'table' AND NOT EXISTS (
+             SELECT 1 FROM sqlite_schema AS parent
+             WHERE parent.type = 'table' AND parent.name = key.\"table\" COLLATE NOCASE)",
+    )?;
+    let errors = check.query_map([], |row| {
+        let (table, column, parent): (String, String, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(BuildError {
+            file: SourceFile::Schema,
+            line: None,
+            kind: BuildErrorKind::ForeignKey,
+            message: format!("{table}.{column} refers to the table {parent}, which does not exist"),
+        })
+    })?;
+    errors.collect()
+}
+
 /// Rows may come in any order, so references are checked at the end.
-fn check_foreign_keys(connection: &Connection) -> rusqlite::Result<Vec<BuildError>> {
+fn check_references(connection: &Connection) -> rusqlite::Result<Vec<BuildError>> {
     let mut check = connection.prepare(
         "SELECT violation.\"table\", violation.rowid, violation.parent, key.\"from\"
          FROM pragma_foreign_key_check AS violation
@@ -327,6 +345,7 @@ fn check_foreign_keys(connection: &Connection) -> rusqlite::Result<Vec<BuildErro
 
 /// Gives the planner its statistics (the same for every episode, whatever it writes later) and puts the pages in order.
 /// The histograms go again: they are larger than many an image, and with parameters bound late nothing reads them.
-fn make_compact(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("ANALYZE; DROP TABLE IF EXISTS sqlite_stat4; VACUUM")
+fn make_compact(connection: &Connection) -> rusqlite::Result<Vec<BuildError>> {
+    connection.execute_batch("ANALYZE; DROP TABLE IF EXISTS sqlite_stat4; VACUUM")?;
+    Ok(Vec::new())
 }

@@ -183,6 +183,14 @@ pub fn open_bytes(bytes: &[u8]) -> rusqlite::Result<Connection> {
     }
 }
 
+/// The bytes of a database opened with [`open_bytes`], as it is now.
+///
+/// # Errors
+/// No memory.
+pub fn bytes_of(mut connection: Connection) -> rusqlite::Result<Vec<u8>> {
+    Ok(connection.serialize(rusqlite::MAIN_DB)?.to_vec())
+}
+
 /// An open file, in memory that SQLite provides: `base` first, as SQLite wants it.
 #[repr(C)]
 struct OpenFile {

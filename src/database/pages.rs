@@ -72,6 +72,19 @@ impl Overlay {
         bytes
     }
 
+    /// The overlay that makes `image` show `bytes`, a database of the same page size.
+    #[must_use]
+    pub fn from_bytes(image: &Image, bytes: &[u8]) -> Self {
+        let mut overlay = Self::default();
+        let (pages, _) = bytes.as_chunks::<PAGE_BYTES>();
+        for (number, page) in (1..).zip(pages) {
+            // Without a limit nothing is full.
+            drop(overlay.write(number, page, image, usize::MAX));
+        }
+        overlay.truncate(u32::try_from(pages.len()).unwrap_or(u32::MAX), image);
+        overlay
+    }
+
     /// Length of the file, in pages.
     pub(super) fn file_pages(&self, image: &Image) -> u32 {
         self.root

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{CachedStatement, Connection, StatementStatus};
+use rusqlite::{CachedStatement, Connection, StatementStatus, ffi};
 
 use super::connection::{Link, Purpose};
 use super::guard::Author;
@@ -96,6 +96,7 @@ impl Pool {
             pool: self,
             link: Some(link),
             changes_before,
+            in_call: false,
         })
     }
 
@@ -136,6 +137,8 @@ pub struct Bound<'p> {
     /// None only while being dropped.
     link: Option<Link>,
     changes_before: u64,
+    /// Between [`Bound::begin`] and its end.
+    in_call: bool,
 }
 
 impl Bound<'_> {
@@ -143,9 +146,15 @@ impl Bound<'_> {
     ///
     /// # Errors
     /// What SQLite says; or, if the statement does what the package may not, a message that names it ("ATTACH is not
-    /// allowed in a program").
+    /// allowed in a program"); or `SQLITE_ABORT_ROLLBACK` if an earlier statement of the call has rolled everything back.
     pub fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, rusqlite::Error> {
         let link = self.link();
+        if self.in_call && link.connection.is_autocommit() {
+            // RAISE(ROLLBACK), or an interrupted write. What ran now would commit by itself.
+            let code = ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK);
+            let message = "the call has been rolled back by an earlier statement".to_owned();
+            return Err(rusqlite::Error::SqliteFailure(code, Some(message)));
+        }
         link.guard.clear_stop();
         let statement = link
             .guard
@@ -170,7 +179,9 @@ impl Bound<'_> {
     /// # Errors
     /// [`DatabaseError::Transaction`] if one is open already.
     pub fn begin(&mut self) -> Result<(), DatabaseError> {
-        self.transact("BEGIN")
+        self.transact("BEGIN")?;
+        self.in_call = true;
+        Ok(())
     }
 
     /// Commits.
@@ -179,14 +190,16 @@ impl Bound<'_> {
     /// [`DatabaseError::Transaction`], after rolling back: a deferred foreign key is violated, or the overlay is full.
     pub fn commit(&mut self) -> Result<(), DatabaseError> {
         let committed = self.transact("COMMIT");
-        if committed.is_err() {
-            self.rollback();
+        match committed {
+            Ok(()) => self.in_call = false,
+            Err(_) => self.rollback(),
         }
         committed
     }
 
     /// Rolls back whatever is open. An interrupted write has rolled everything back already; then there is nothing to do.
     pub fn rollback(&mut self) {
+        self.in_call = false;
         if !self.link().connection.is_autocommit() && self.transact("ROLLBACK").is_err() {
             // Never seen. The episode must not go on with half a transaction, so show nothing of it and, since the
             // transaction is still open, don't use the connection again.

@@ -23,7 +23,7 @@ pub(super) fn statements(script: &str) -> Vec<ScriptStatement<'_>> {
     let mut line = 1;
     let mut counted = 0;
     for (at, token) in tokens(script) {
-        if token == ";" && !(in_trigger && !after_end) {
+        if token == ";" && (!in_trigger || after_end) {
             if let Some(start) = start.take() {
                 line += newlines(&script[counted..start]);
                 counted = start;

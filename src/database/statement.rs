@@ -100,7 +100,7 @@ pub(super) fn describe(link: &Link, author: Author, sql: &str) -> Result<Stateme
         Ok(StatementInfo {
             readonly: statement.readonly(),
             parameters,
-            columns: columns(&link.connection, &statement, &instructions)?,
+            columns: columns(link, &statement, &instructions)?,
             tables: tables(accesses),
             uses_local_time: uses_local_time(&instructions),
         })
@@ -108,11 +108,12 @@ pub(super) fn describe(link: &Link, author: Author, sql: &str) -> Result<Stateme
 }
 
 fn columns(
-    connection: &Connection,
+    link: &Link,
     statement: &Statement<'_>,
     instructions: &[Instruction],
 ) -> Result<Vec<ColumnInfo>> {
-    let may_be_null = result_columns(connection, instructions, statement.column_count())?;
+    let stored = link.stored_columns()?;
+    let may_be_null = result_columns(instructions, statement.column_count(), stored);
     statement
         .columns_with_metadata()
         .zip(may_be_null)
@@ -124,7 +125,7 @@ fn columns(
             );
             let origin = match names {
                 (Some(database), Some(table), Some(column)) => {
-                    Some(origin(connection, database, table, column)?)
+                    Some(origin(&link.connection, database, table, column)?)
                 }
                 _ => None,
             };

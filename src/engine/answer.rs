@@ -31,7 +31,7 @@ pub(crate) struct Day {
 }
 
 impl Day {
-    fn matches(self, other: Self) -> bool {
+    pub(crate) fn matches(self, other: Self) -> bool {
         let years = self.year.is_none() || other.year.is_none() || self.year == other.year;
         years && self.month == other.month && self.day == other.day
     }

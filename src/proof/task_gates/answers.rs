@@ -1,0 +1,128 @@
+//! Wrong answers on the right final state earn nothing: a neighbour's value, off by one, 'X or Y', a list of everything.
+
+use std::collections::BTreeSet;
+
+use jiff::ToSpan;
+use serde_json::Value;
+
+use super::{Gates, observed};
+use crate::engine::answer::{ANSWER_LENGTH_MAX, facts, normal};
+use crate::package::diagnostic::{Code, Diagnostic};
+use crate::package::files::{ExpectFile, OneOrMany};
+
+/// Most values of the same kind that are tried.
+const OTHERS_MAX: usize = 40;
+
+pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let Some(answer) = gates.task.answer() else { return Vec::new() };
+    let mut wrong: BTreeSet<String> = BTreeSet::new();
+    for expect in gates.task.expects() {
+        wrong.extend(wrong_for(gates, expect, answer));
+    }
+    let mut findings = Vec::new();
+    for answer in wrong {
+        if gates.rewarded(&gates.played.state, Some(&answer)) {
+            findings.push(gates.finding(Code::WrongAnswerRewarded, format!("the wrong answer {answer:?} earns the reward")));
+        }
+    }
+    findings
+}
+
+fn wrong_for(gates: &Gates<'_>, expect: &ExpectFile, answer: &str) -> Vec<String> {
+    match expect {
+        ExpectFile::Number(number) => wrong_numbers(gates, *number, answer),
+        ExpectFile::Date(date) => wrong_dates(gates, date, answer),
+        ExpectFile::Text(OneOrMany::One(text)) => wrong_texts(gates, std::slice::from_ref(text), answer),
+        ExpectFile::Text(OneOrMany::Many(texts)) => wrong_texts(gates, texts, answer),
+        ExpectFile::Set(members) => wrong_sets(gates, members, answer),
+    }
+}
+
+/// Each of `others` instead of the right value, beside it, and all together.
+fn instead_and_beside(right: &str, others: &[String], answer: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for other in others {
+        wrong.push(other.clone());
+        if answer.contains(right) {
+            wrong.push(answer.replace(right, other));
+        }
+        wrong.push(format!("{answer} or {other}"));
+        wrong.push(format!("{other} or {answer}"));
+    }
+    let mut all = answer.to_owned();
+    for other in others {
+        if all.len() + other.len() + 2 <= ANSWER_LENGTH_MAX {
+            all = format!("{all}, {other}");
+        }
+    }
+    if all != answer {
+        wrong.push(all);
+    }
+    wrong
+}
+
+fn wrong_numbers(gates: &Gates<'_>, number: f64, answer: &str) -> Vec<String> {
+    let known = facts(&format!("{} {answer}", gates.task.asked()));
+    let is_known = |other: f64| known.numbers.iter().chain(&known.worded).any(|known| (known - other).abs() < 1e-6);
+    let mut others: Vec<f64> = vec![number - 1.0, number + 1.0, number * 100.0, number / 100.0, -number];
+    let observations = gates.played.calls.iter().map(|call| &call.observation);
+    others.extend(observed(observations).iter().filter_map(|(_, value)| value.as_f64()));
+    others.retain(|other| !is_known(*other) && (other - number).abs() > 1e-6);
+    others.truncate(OTHERS_MAX);
+    let others: Vec<String> = others.iter().map(f64::to_string).collect();
+    let right = if answer.contains(&number.to_string()) { number.to_string() } else { format!("{number:.2}") };
+    instead_and_beside(&right, &others, answer)
+}
+
+fn wrong_dates(gates: &Gates<'_>, date: &str, answer: &str) -> Vec<String> {
+    let Ok(day) = date.parse::<jiff::civil::Date>() else { return Vec::new() };
+    let days = [day.checked_sub(1.day()), day.checked_add(1.day()), day.checked_add(1.month())];
+    let known = facts(&format!("{} {answer}", gates.task.asked()));
+    let others: Vec<String> = days
+        .into_iter()
+        .flatten()
+        .map(|day| day.to_string())
+        .filter(|other| !facts(other).dates.iter().any(|other| known.dates.contains(other)))
+        .collect();
+    instead_and_beside(date, &others, answer)
+}
+
+fn wrong_texts(gates: &Gates<'_>, texts: &[String], answer: &str) -> Vec<String> {
+    let others = neighbours(gates, texts);
+    let others: Vec<String> = others.into_iter().take(OTHERS_MAX).collect();
+    let right = texts.iter().find(|text| answer.contains(text.as_str())).map_or(answer, String::as_str);
+    instead_and_beside(right, &others, answer)
+}
+
+fn wrong_sets(gates: &Gates<'_>, members: &[String], answer: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for left_out in members {
+        let others: Vec<&str> = members.iter().filter(|member| *member != left_out).map(String::as_str).collect();
+        wrong.push(others.join(", "));
+    }
+    for other in neighbours(gates, members).into_iter().take(OTHERS_MAX) {
+        wrong.push(format!("{answer}, {other}"));
+    }
+    wrong
+}
+
+/// Values that the agent saw under the same names as the expected texts, unless the instruction or the answer has them.
+fn neighbours(gates: &Gates<'_>, texts: &[String]) -> BTreeSet<String> {
+    let wanted: Vec<String> = texts.iter().map(|text| normal(text)).collect();
+    let observations = gates.played.calls.iter().map(|call| &call.observation);
+    let values = observed(observations);
+    let text_of = |value: &Value| value.as_str().map(str::to_owned);
+    let names: BTreeSet<&String> = values
+        .iter()
+        .filter(|(_, value)| text_of(value).is_some_and(|text| wanted.contains(&normal(&text))))
+        .map(|(name, _)| name)
+        .collect();
+    let known = format!(" {} ", normal(&format!("{} {}", gates.task.asked(), gates.task.answer().unwrap_or_default())));
+    let mut others: BTreeSet<String> =
+        values.iter().filter(|(name, _)| names.contains(name)).filter_map(|(_, value)| text_of(value)).collect();
+    others.retain(|text| {
+        let plain = normal(text);
+        !plain.is_empty() && !wanted.contains(&plain) && !known.contains(&format!(" {plain} "))
+    });
+    others
+}

@@ -1,0 +1,158 @@
+//! What doesn't matter doesn't count, and what wasn't asked for does: extra reads, unrelated writes, which connection or
+//! episode came before, and the numbers that ids happen to have.
+
+use std::collections::BTreeSet;
+
+use super::{Call, Gates};
+use crate::engine::compare;
+use crate::engine::snapshot::Delta;
+use crate::engine::solution::{self, PlayedSolution};
+use crate::engine::state::State;
+use crate::engine::verify;
+use crate::package::diagnostic::{Code, Diagnostic};
+
+/// Most unrelated writes tried on one task.
+const UNRELATED_MAX: usize = 12;
+
+/// How far generated ids are shifted to see what moves with them.
+const ID_SHIFT: i64 = 100_000;
+
+pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
+    let mut findings = reads(gates);
+    findings.extend(collateral(gates, unrelated));
+    findings.extend(same_bytes(gates));
+    findings.extend(hidden_references(gates));
+    findings
+}
+
+/// Reads inserted anywhere leave the verdict as it is.
+fn reads(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let reads = read_calls(gates);
+    let calls = gates.calls();
+    let mut findings = Vec::new();
+    for position in 0..=calls.len() {
+        let mut more = calls.clone();
+        more.splice(position..position, reads.iter().cloned());
+        let attempt = gates.attempt(&more);
+        if !gates.rewarded(&attempt.state, gates.task.answer()) {
+            let names: Vec<&str> = reads.iter().map(|call| call.tool.as_ref()).collect();
+            let message = format!("reads before call {position} cost the reward: {}", names.join(", "));
+            findings.push(gates.finding(Code::ReadChangesVerdict, message));
+        }
+    }
+    findings
+}
+
+/// The solution's own reads, and every tool that only reads and can be called without arguments.
+fn read_calls(gates: &Gates<'_>) -> Vec<Call> {
+    let tools = gates.environment.tools();
+    let read_only = |call: &Call| tools.get(&call.tool).is_some_and(|tool| tool.program().read_only());
+    let mut reads: Vec<Call> = gates.calls().into_iter().filter(read_only).collect();
+    for tool in tools.values().filter(|tool| tool.program().read_only()) {
+        if tool.inputs().all().iter().all(|input| !input.required) {
+            reads.push(Call {
+                tool: tool.name().clone(),
+                arguments: serde_json::Map::new(),
+            });
+        }
+    }
+    reads
+}
+
+/// A write that the task didn't ask for costs the reward.
+fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    let mut tried = 0;
+    for call in unrelated {
+        let attempt = gates.attempt_from(gates.played.state.clone(), std::slice::from_ref(call));
+        let committed = attempt.calls.first().is_some_and(|outcome| matches!(outcome, Some((true, true))));
+        if !committed || !gates.ends_elsewhere(&attempt.state) {
+            continue;
+        }
+        tried += 1;
+        if gates.rewarded(&attempt.state, gates.task.answer()) {
+            let arguments = serde_json::Value::Object(call.arguments.clone());
+            let message = format!("adding {} {arguments} to the solution goes unnoticed", call.tool);
+            findings.push(gates.finding(Code::CollateralRewarded, message));
+        }
+        if tried == UNRELATED_MAX {
+            break;
+        }
+    }
+    findings
+}
+
+/// The same calls give the same bytes on a fresh connection and on one that has just served somebody else.
+fn same_bytes(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let reference = transcript(&gates.played);
+    let play = || solution::play(gates.environment, gates.task, &gates.conditions, State::default());
+    let mut findings = Vec::new();
+    gates.environment.shrink();
+    let fresh = play();
+    // Another attempt in between, under another seed, leaves its pages in the connection's cache.
+    let other = crate::engine::state::Conditions {
+        seed: 99,
+        ..gates.conditions.clone()
+    };
+    let between = solution::play(gates.environment, gates.task, &other, State::default());
+    let used = play();
+    for (played, connection) in [(fresh, "a fresh connection"), (used, "a connection that had just served another episode")] {
+        if played.is_ok_and(|played| transcript(&played) != reference) || between.is_err() {
+            findings.push(gates.finding(Code::NotDeterministic, format!("the solution's observations differ on {connection}")));
+        }
+    }
+    findings
+}
+
+fn transcript(played: &PlayedSolution) -> String {
+    let calls = played.calls.iter();
+    calls.map(|call| format!("{} {}\n", call.tool, call.observation.text())).collect()
+}
+
+/// A cell that moves with generated ids and is neither key nor declared reference would be compared by value.
+fn hidden_references(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let Some(shifted) = shifted_ids(gates) else { return Vec::new() };
+    let Ok(played) = solution::play(gates.environment, gates.task, &gates.conditions, shifted.clone()) else {
+        return vec![gates.finding(Code::HiddenReference, "the solution fails where generated ids are higher")];
+    };
+    let written = &gates.played.state.written;
+    let Ok(delta) = verify::changes(gates.environment, &played.state, &gates.conditions, written) else { return Vec::new() };
+    let moved = moved_cells(gates, &gates.expected.delta, &delta);
+    let name = |(table, column): &(usize, usize)| {
+        let table = &gates.environment.catalog().tables[*table];
+        format!("{}.{}", table.name, table.columns[*column])
+    };
+    let message = |cell| format!("{} moves with generated ids and is no declared reference", name(cell));
+    moved.iter().map(|cell| gates.finding(Code::HiddenReference, message(cell))).collect()
+}
+
+/// The initial state with every id sequence moved on.
+fn shifted_ids(gates: &Gates<'_>) -> Option<State> {
+    let image = gates.environment.image();
+    let plain = crate::database::open_bytes(image.bytes()).ok()?;
+    for table in gates.environment.catalog().tables.iter().filter(|table| table.autoincrement) {
+        let moved = plain.execute("UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = ?2", (ID_SHIFT, &table.name)).ok()?;
+        if moved == 0 {
+            plain.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?2, ?1)", (ID_SHIFT, &table.name)).ok()?;
+        }
+    }
+    let bytes = crate::database::bytes_of(plain).ok()?;
+    Some(State {
+        overlay: crate::database::Overlay::from_bytes(image, &bytes),
+        ..State::default()
+    })
+}
+
+fn moved_cells(gates: &Gates<'_>, first: &Delta, second: &Delta) -> BTreeSet<(usize, usize)> {
+    let catalog = gates.environment.catalog();
+    let volatile = compare::volatile(catalog, first, second);
+    let cells = volatile.changed.iter().map(|(table, _, column)| (*table, *column)).chain(volatile.added.iter().copied());
+    cells
+        .filter(|(table, column)| {
+            let found = &catalog.tables[*table];
+            let reference = found.references.iter().any(|reference| reference.columns.contains(column));
+            let key = found.rowid == Some(*column);
+            !(reference || key || gates.environment.history().contains(table))
+        })
+        .collect()
+}

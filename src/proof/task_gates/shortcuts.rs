@@ -1,0 +1,93 @@
+//! Less than the work earns nothing: doing nothing, stopping early, leaving a call out, doing one twice.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Call, Gates};
+use crate::engine::environment::Environment;
+use crate::engine::state::State;
+use crate::package::diagnostic::{Code, Diagnostic};
+
+pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let mut findings = nothing(gates);
+    findings.extend(prefixes(gates));
+    findings.extend(dropped(gates));
+    findings.extend(repeated(gates));
+    findings
+}
+
+fn nothing(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    let untouched = State::default();
+    if gates.rewarded(&untouched, None) || gates.rewarded(&untouched, Some("")) {
+        findings.push(gates.finding(Code::NoopRewarded, "doing nothing, with no answer, earns the reward"));
+    }
+    if gates.changes_state() && gates.rewarded(&untouched, gates.task.answer()) {
+        findings.push(gates.finding(Code::NoopRewarded, "doing nothing, with the right answer, earns the reward"));
+    }
+    for answer in stock_answers(gates.environment) {
+        if gates.rewarded(&untouched, Some(&answer)) {
+            findings.push(gates.finding(Code::StockAnswerRewarded, format!("doing nothing and answering {answer:?} earns the reward")));
+        }
+    }
+    findings
+}
+
+/// Answers that anyone could give without looking: yes, no, small numbers, and every value that the tools' own schemas list.
+pub(super) fn stock_answers(environment: &Environment) -> BTreeSet<String> {
+    let mut answers: BTreeSet<String> = ["yes", "no", "not possible", "none", "unknown", "done"].map(str::to_owned).into();
+    answers.extend((0..=20).map(|number: u32| number.to_string()));
+    for tool in environment.tools().values() {
+        let properties = tool.input_schema().get("properties").and_then(Value::as_object);
+        for property in properties.into_iter().flat_map(|properties| properties.values()) {
+            let members = property.get("enum").or_else(|| property.pointer("/items/enum")).and_then(Value::as_array);
+            answers.extend(members.into_iter().flatten().map(crate::engine::solution::plain));
+        }
+    }
+    answers
+}
+
+fn prefixes(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let calls = gates.calls();
+    let mut findings = Vec::new();
+    for index in gates.committing() {
+        let attempt = gates.attempt(&calls[..index]);
+        if gates.rewarded(&attempt.state, gates.task.answer()) {
+            let message = format!("stopping before call {index} ({}) earns the reward", calls[index].tool);
+            findings.push(gates.finding(Code::PrefixRewarded, message));
+        }
+    }
+    findings
+}
+
+fn dropped(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for index in gates.committing() {
+        let mut calls = gates.calls();
+        let dropped = calls.remove(index);
+        let attempt = gates.attempt(&calls);
+        if gates.rewarded(&attempt.state, gates.task.answer()) {
+            let message = format!("leaving out call {index} ({}) earns the reward all the same", dropped.tool);
+            findings.push(gates.finding(Code::DroppedCallRewarded, message));
+        }
+    }
+    findings
+}
+
+fn repeated(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for index in gates.committing() {
+        let mut calls = gates.calls();
+        let again: Call = calls[index].clone();
+        calls.insert(index + 1, again);
+        let attempt = gates.attempt(&calls);
+        let committed = attempt.calls[index + 1].is_some_and(|(_, changed)| changed);
+        let harmless = !gates.ends_elsewhere(&attempt.state);
+        if committed && !harmless && gates.rewarded(&attempt.state, gates.task.answer()) {
+            let message = format!("doing call {index} ({}) twice changes something and earns the reward", calls[index].tool);
+            findings.push(gates.finding(Code::RepeatedCallRewarded, message));
+        }
+    }
+    findings
+}
