@@ -5,6 +5,7 @@
 
 mod check;
 // mod list;
+mod new;
 mod packages;
 mod schemas;
 // mod serve;
@@ -69,6 +70,7 @@ enum Command {
     Check(check::Options),
     Solve(solve::Options),
     Verify(verify::Options),
+    New(new::Options),
     Schemas(schemas::Options),
 }
 
@@ -93,6 +95,7 @@ pub fn run() -> ExitCode {
         Command::Check(options) => check::run(&options),
         Command::Solve(options) => solve::run(&options),
         Command::Verify(options) => verify::run(&options),
+        Command::New(options) => new::run(&options),
         Command::Schemas(options) => schemas::run(&options),
     };
     match outcome {
