@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::engine::environment::Environment;
 use crate::engine::snapshot::{self, Cell, Snapshot};
 use crate::engine::solution::{self, PlayedSolution};
-use crate::engine::state::{Conditions, Observation, State};
+use crate::engine::state::{Conditions, State};
 use crate::engine::task::Task;
 use crate::engine::verify::{self, Expected, JudgeError, Verdict};
 use crate::id::ToolName;
@@ -235,25 +235,6 @@ fn finding(task: &Task, code: Code, message: impl AsRef<str>) -> Diagnostic {
 fn failures(verdict: &Verdict) -> String {
     let failed = verdict.checks.iter().filter(|check| !check.passed);
     failed.map(|check| format!("{}: {}", check.name, check.reason)).collect::<Vec<_>>().join("; ")
-}
-
-/// Every value under a member name in the results of `calls`, with the name.
-fn observed<'o>(observations: impl Iterator<Item = &'o Observation>) -> Vec<(String, Value)> {
-    let mut values = Vec::new();
-    for observation in observations {
-        if let Some(result) = observation.structured() {
-            collect("", result, &mut values);
-        }
-    }
-    values
-}
-
-fn collect(name: &str, value: &Value, values: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(members) => members.iter().for_each(|(name, member)| collect(name, member, values)),
-        Value::Array(elements) => elements.iter().for_each(|element| collect(name, element, values)),
-        scalar => values.push((name.to_owned(), scalar.clone())),
-    }
 }
 
 /// True for the names of inputs and members that hold ids.

@@ -4,9 +4,10 @@
 use jiff::ToSpan;
 use serde_json::{Map, Value};
 
-use super::{Call, Gates, is_id, observed};
+use super::{Call, Gates, is_id};
 use crate::engine::catalog::Catalog;
 use crate::engine::snapshot;
+use crate::engine::solution::observed;
 use crate::engine::state::State;
 use crate::package::diagnostic::{Code, Diagnostic};
 
@@ -112,8 +113,7 @@ fn confusable(gates: &Gates<'_>, index: usize, call: &Call, name: &str, value: &
 /// Other values of the same name that the agent saw before the call; for an id, ids of the same thing.
 fn seen(gates: &Gates<'_>, index: usize, name: &str, value: &Value) -> Vec<Value> {
     const SEEN_MAX: usize = 4;
-    let earlier = gates.played.calls[..index].iter().map(|played| &played.observation);
-    let values = observed(earlier);
+    let values = observed(&gates.played.calls[..index]);
     let same_name = values.iter().filter(|(found, _)| found == name || (is_id(name) && found == "id"));
     let mut others: Vec<Value> = Vec::new();
     for (_, other) in same_name {
