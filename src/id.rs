@@ -155,7 +155,17 @@ mod tests {
         for good in ["a", "online_shop", "list_orders2"] {
             assert!(ToolName::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "A", "2a", "a-b", "a__b", "a_", "_a", "ü", &"a".repeat(57)] {
+        for bad in [
+            "",
+            "A",
+            "2a",
+            "a-b",
+            "a__b",
+            "a_",
+            "_a",
+            "ü",
+            &"a".repeat(57),
+        ] {
             assert!(ToolName::parse(bad).is_err(), "{bad}");
         }
     }

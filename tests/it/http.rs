@@ -136,10 +136,13 @@ async fn verify_ends_an_episode_and_reset_revives_it() {
         StatusCode::OK,
         "a body is optional: {empty:?}"
     );
+    let again = server.post(&verify, json!({})).await;
     assert_eq!(
-        server.post(&verify, json!({})).await.error(),
-        (409, &json!("episode_ended"))
+        again.body, empty.body,
+        "asked again, the verdict is the same"
     );
+    let other = server.post(&verify, json!({"answer": "Answer: x"})).await;
+    assert_eq!(other.error(), (409, &json!("episode_ended")));
     let refused = server.call(&id, "list_notes", json!({})).await;
     assert_eq!(
         (refused.status, &refused.body["isError"]),

@@ -1,5 +1,6 @@
-//! Everything that is tested from outside a module, in one binary.
+//! The integration tests: one binary, one module per layer.
 
+mod database;
 mod http;
 mod mcp;
 mod random_requests;

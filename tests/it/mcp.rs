@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use envfarm::config::HttpSettings;
+use envfarm::episode::EpisodeLimits;
 use envfarm::farm::FarmLimits;
 use serde_json::{Value, json};
 
@@ -421,12 +422,21 @@ async fn what_goes_wrong_in_a_call_has_its_place() {
     assert!(!fault.body.to_string().contains("CHECK"));
 }
 
+/// Limits that end an episode with its third call.
+fn two_calls() -> FarmLimits {
+    let episode = EpisodeLimits {
+        calls_max: 2,
+        ..EpisodeLimits::default()
+    };
+    FarmLimits {
+        episode,
+        ..FarmLimits::default()
+    }
+}
+
 #[tokio::test]
 async fn calls_past_the_limit_are_told_so() {
-    let limits = FarmLimits {
-        calls_max: 2,
-        ..FarmLimits::default()
-    };
+    let limits = two_calls();
     let server = Server::with(limits, HttpSettings::default());
     let id = server.episode("notebook", None).await;
     let path = format!("/episodes/{id}/mcp");
@@ -603,10 +613,7 @@ async fn scratch_episodes_belong_to_their_callers() {
 
 #[tokio::test]
 async fn scratch_episodes_are_bounded_and_renewed() {
-    let limits = FarmLimits {
-        calls_max: 2,
-        ..FarmLimits::default()
-    };
+    let limits = two_calls();
     let settings = HttpSettings {
         scratch_episodes_max: 2,
         ..HttpSettings::default()

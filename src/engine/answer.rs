@@ -1,0 +1,401 @@
+//! How an answer is judged: it states every expected value and no other value of that kind.
+//!
+//! Only the line `Answer: ...` counts (the whole text where it is missing), in at most [`ANSWER_LENGTH_MAX`] characters.
+//! Other numbers, dates and names than the expected ones are allowed only if the instruction or the reference answer has
+//! them, so neither a dump of the database nor 'X or Y' earns anything.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::environment::Environment;
+use super::snapshot::{self, Cell};
+use super::state::{Conditions, State};
+use super::task::Task;
+use super::verify::JudgeError;
+use crate::package::files::{ExpectFile, OneOrMany};
+
+/// Longest answer that is judged, in characters: room for a list of a dozen names, not for a table.
+pub(crate) const ANSWER_LENGTH_MAX: usize = 300;
+
+/// Most words of a name that is told apart from others.
+const PHRASE_WORDS_MAX: usize = 10;
+
+/// A day; without a year where the text gives none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Day {
+    year: Option<i16>,
+    month: i8,
+    day: i8,
+}
+
+impl Day {
+    fn matches(self, other: Self) -> bool {
+        let years = self.year.is_none() || other.year.is_none() || self.year == other.year;
+        years && self.month == other.month && self.day == other.day
+    }
+}
+
+/// What an answer must and must not state.
+#[derive(Debug, Default)]
+pub(crate) struct Key {
+    numbers: Vec<f64>,
+    dates: Vec<Day>,
+    /// Alternatives, each in normal form.
+    texts: Vec<Vec<String>>,
+    allowed: Facts,
+    /// Names of the same kind as an expected one, in normal form.
+    others: HashSet<String>,
+}
+
+/// The outcome of judging an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// Whether it is right.
+    pub passed: bool,
+    /// Why or why not.
+    pub reason: String,
+}
+
+/// Numbers and dates that a text states.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Facts {
+    /// Numbers in digits.
+    pub numbers: Vec<f64>,
+    /// Numbers in words (zero to ninety).
+    pub worded: Vec<f64>,
+    /// Days.
+    pub dates: Vec<Day>,
+}
+
+/// What an answer to `task` must and must not state, given the state its solution leaves.
+pub(crate) fn key(environment: &Environment, task: &Task, state: &State, conditions: &Conditions) -> Result<Key, JudgeError> {
+    let mut key = Key::default();
+    for expect in task.expects() {
+        match expect {
+            ExpectFile::Number(number) => key.numbers.push(*number),
+            ExpectFile::Date(date) => key.dates.extend(iso_day(date)),
+            ExpectFile::Text(OneOrMany::One(text)) => key.texts.push(vec![normal(text)]),
+            ExpectFile::Text(OneOrMany::Many(texts)) => key.texts.push(texts.iter().map(|text| normal(text)).collect()),
+            ExpectFile::Set(members) => members.iter().for_each(|member| key.expect_member(member)),
+        }
+    }
+    let known = format!("{}\n{}", task.asked(), task.answer().unwrap_or_default());
+    key.allowed = facts(&known);
+    if !key.texts.is_empty() {
+        key.others = others(environment, &key, state, conditions, &known)?;
+    }
+    Ok(key)
+}
+
+impl Key {
+    /// A member of a set is a date, a number or a text, by its form.
+    fn expect_member(&mut self, member: &str) {
+        if let Some(day) = iso_day(member) {
+            self.dates.push(day);
+        } else if let Ok(number) = member.parse() {
+            self.numbers.push(number);
+        } else {
+            self.texts.push(vec![normal(member)]);
+        }
+    }
+}
+
+/// Names that stand in the same columns as an expected one.
+fn others(
+    environment: &Environment,
+    key: &Key,
+    state: &State,
+    conditions: &Conditions,
+    known: &str,
+) -> Result<HashSet<String>, JudgeError> {
+    let wanted: HashSet<&str> = key.texts.iter().flatten().map(String::as_str).collect();
+    let tables = 0..environment.catalog().tables.len();
+    let snapshot = snapshot::read(environment, state, conditions, tables)?;
+    let mut others = HashSet::new();
+    for rows in snapshot.values() {
+        let width = rows.values().next().map_or(0, Vec::len);
+        for column in 0..width {
+            let texts: HashSet<String> = rows.values().filter_map(|row| text_of(&row[column])).collect();
+            if texts.iter().any(|text| wanted.contains(text.as_str())) {
+                others.extend(texts);
+            }
+        }
+    }
+    let known = mask(&normal(known), key);
+    let known: HashSet<String> = phrases(&known).collect();
+    let nameable = |text: &String| text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
+    others.retain(|text| nameable(text) && !wanted.contains(text.as_str()) && !known.contains(text));
+    Ok(others)
+}
+
+fn text_of(cell: &Cell) -> Option<String> {
+    match cell {
+        Cell::Text(text) => Some(normal(text)),
+        _ => None,
+    }
+}
+
+/// Judges an answer.
+pub(crate) fn judge(key: &Key, answer: &str) -> Judged {
+    let fail = |reason: String| Judged { passed: false, reason };
+    let line = answer_line(answer);
+    if line.trim().is_empty() {
+        return fail("there is no answer".to_owned());
+    }
+    if line.chars().count() > ANSWER_LENGTH_MAX {
+        return fail(format!("the answer has more than {ANSWER_LENGTH_MAX} characters"));
+    }
+    let stated = facts(line);
+    for number in &key.numbers {
+        if !stated.numbers.iter().chain(&stated.worded).any(|stated| close(*stated, *number)) {
+            return fail(format!("the answer should state {number}"));
+        }
+    }
+    for day in &key.dates {
+        if !stated.dates.iter().any(|stated| stated.matches(*day)) {
+            return fail(format!("the answer should state the date {}", shown_day(*day)));
+        }
+    }
+    let words = normal(line);
+    for alternatives in &key.texts {
+        if !alternatives.iter().any(|text| contains_phrase(&words, text)) {
+            return fail(format!("the answer should state {:?}", alternatives.join("\" or \"")));
+        }
+    }
+    match surplus(key, &stated, &words) {
+        Some(reason) => fail(reason),
+        None => Judged {
+            passed: true,
+            reason: "the answer states what was asked for".to_owned(),
+        },
+    }
+}
+
+/// What the answer states beyond what it should, if anything.
+fn surplus(key: &Key, stated: &Facts, words: &str) -> Option<String> {
+    if !key.numbers.is_empty() {
+        let fine = |number: f64| {
+            let allowed = &key.allowed;
+            let mut known = key.numbers.iter().chain(&allowed.numbers).chain(&allowed.worded);
+            known.any(|known| close(*known, number))
+        };
+        if let Some(number) = stated.numbers.iter().find(|number| !fine(**number)) {
+            return Some(format!("the answer also states {number}"));
+        }
+    }
+    if !key.dates.is_empty() {
+        let fine = |day: &Day| key.dates.iter().chain(&key.allowed.dates).any(|known| known.matches(*day));
+        if let Some(day) = stated.dates.iter().find(|day| !fine(day)) {
+            return Some(format!("the answer also states the date {}", shown_day(*day)));
+        }
+    }
+    let masked = mask(words, key);
+    phrases(&masked).find(|phrase| key.others.contains(phrase)).map(|name| format!("the answer also names {name:?}"))
+}
+
+/// The words of a text with every expected name replaced by a bar, so that a name within a name isn't found.
+fn mask(words: &str, key: &Key) -> String {
+    let mut expected: Vec<&String> = key.texts.iter().flatten().collect();
+    expected.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    let mut masked = format!(" {words} ");
+    for text in expected {
+        masked = masked.replace(&format!(" {text} "), " | ");
+    }
+    masked
+}
+
+/// Every run of words of a normalised text, up to the length of a name.
+fn phrases(words: &str) -> impl Iterator<Item = String> {
+    let runs: Vec<Vec<&str>> = words.split('|').map(|run| run.split_whitespace().collect()).collect();
+    let mut phrases = Vec::new();
+    for run in runs {
+        for start in 0..run.len() {
+            let longest = (run.len() - start).min(PHRASE_WORDS_MAX);
+            phrases.extend((1..=longest).map(|length| run[start..start + length].join(" ")));
+        }
+    }
+    phrases.into_iter()
+}
+
+fn contains_phrase(words: &str, phrase: &str) -> bool {
+    format!(" {words} ").contains(&format!(" {phrase} "))
+}
+
+/// The part of an answer that is judged.
+pub(crate) fn answer_line(answer: &str) -> &str {
+    let marked = |line: &'_ str| -> Option<usize> {
+        let start = line.len() - line.trim_start_matches(|letter: char| letter.is_whitespace() || "*_#>-`".contains(letter)).len();
+        let rest = &line[start..];
+        let word = rest.get(..6)?;
+        let after = rest[6..].trim_start_matches(['*', '_', ' ']);
+        (word.eq_ignore_ascii_case("answer") && after.starts_with(':')).then(|| line.len() - after.len() + 1)
+    };
+    let lines = answer.lines().rev();
+    let mut found = lines.filter_map(|line| marked(line).map(|start| &line[start..]));
+    found.next().unwrap_or(answer)
+}
+
+/// A text in lower case, with everything but letters and digits as single spaces.
+pub(crate) fn normal(text: &str) -> String {
+    let spaced: String = text.chars().map(|letter| if letter.is_alphanumeric() { letter } else { ' ' }).collect();
+    spaced.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn close(left: f64, right: f64) -> bool {
+    (left - right).abs() <= 1e-6 * left.abs().max(right.abs()).max(1e-3)
+}
+
+fn shown_day(day: Day) -> String {
+    let year = day.year.map_or_else(|| "----".to_owned(), |year| format!("{year:04}"));
+    format!("{year}-{:02}-{:02}", day.month, day.day)
+}
+
+/// A day in ISO form, and nothing else.
+pub(crate) fn iso_day(text: &str) -> Option<Day> {
+    let date: jiff::civil::Date = text.trim().parse().ok()?;
+    (text.trim().len() == 10).then(|| Day {
+        year: Some(date.year()),
+        month: date.month(),
+        day: date.day(),
+    })
+}
+
+const MONTH: &str = "(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\\.?";
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).unwrap_or_else(|err| unreachable!("a pattern of ours doesn't compile: {err}"))
+}
+
+static ISO: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?P<year>\d{4})-(?P<number>\d{2})-(?P<day>\d{2})(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?"));
+static DAY_FIRST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(r"(?i)\b(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH}(?:,?\s+(?P<year>\d{{4}}))?\b"))
+});
+static MONTH_FIRST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(r"(?i)\b{MONTH}\s+(?:the\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(?P<year>\d{{4}}))?\b"))
+});
+static CLOCK: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b\d{1,2}:\d{2}(?::\d{2})?\b"));
+static NUMBER: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?P<sign>[-−]\s?)?(?:[$€£]\s?)?(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"));
+
+/// The numbers and dates that a text states.
+pub(crate) fn facts(text: &str) -> Facts {
+    let mut facts = Facts::default();
+    let mut rest = text.to_owned();
+    for dates in [&*ISO, &*DAY_FIRST, &*MONTH_FIRST] {
+        let mut masked = rest.clone();
+        for found in dates.captures_iter(&rest) {
+            let Some(whole) = found.get(0) else { continue };
+            if let Some(day) = captured_day(&found) {
+                facts.dates.push(day);
+                masked.replace_range(whole.range(), &" ".repeat(whole.len()));
+            }
+        }
+        rest = masked;
+    }
+    let rest = CLOCK.replace_all(&rest, " ");
+    for found in NUMBER.captures_iter(&rest) {
+        facts.numbers.extend(captured_number(&rest, &found));
+    }
+    facts.worded = normal(&rest).split(' ').filter_map(number_word).collect();
+    facts
+}
+
+fn captured_day(found: &regex::Captures<'_>) -> Option<Day> {
+    const MONTHS: &str = "janfebmaraprmayjunjulaugsepoctnovdec";
+    let month = match found.name("number") {
+        Some(number) => number.as_str().parse().ok()?,
+        None => {
+            let name = found.name("month")?.as_str().to_ascii_lowercase();
+            i8::try_from(MONTHS.find(&name[..3])? / 3 + 1).ok()?
+        }
+    };
+    let year: Option<i16> = found.name("year").and_then(|year| year.as_str().parse().ok());
+    let day = found.name("day")?.as_str().parse().ok()?;
+    // 29 February is a day of some year.
+    jiff::civil::Date::new(year.unwrap_or(2024), month, day).ok()?;
+    Some(Day { year, month, day })
+}
+
+/// A number, unless it is part of an identifier (`PAY-14`, `A7`) or an ordinal (`3rd`).
+fn captured_number(text: &str, found: &regex::Captures<'_>) -> Option<f64> {
+    let (whole, digits) = (found.get(0)?, found.name("digits")?);
+    let before = text[..whole.start()].chars().next_back();
+    let within_word = before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let after = &text[digits.end()..];
+    let ordinal = ["st", "nd", "rd", "th"].iter().any(|suffix| after.starts_with(suffix));
+    if within_word || ordinal || after.starts_with('_') {
+        return None;
+    }
+    let number: f64 = digits.as_str().replace(',', "").parse().ok()?;
+    // A dash between two numbers or after a word is no minus sign.
+    let sign = found.name("sign").is_some_and(|_| before.is_none_or(|letter| letter.is_whitespace() || letter == '('));
+    Some(if sign { -number } else { number })
+}
+
+/// The value of a number word, zero to twenty and the tens.
+pub(crate) fn number_word(word: &str) -> Option<f64> {
+    const WORDS: [&str; 21] = [
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+        "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+    ];
+    const TENS: [&str; 7] = ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    let number = |position: usize| u32::try_from(position).ok().map(f64::from);
+    let word = word.to_ascii_lowercase();
+    let small = WORDS.iter().position(|known| *known == word).and_then(number);
+    let tens = || TENS.iter().position(|known| *known == word).and_then(|position| number((position + 3) * 10));
+    small.or_else(tens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(year: Option<i16>, month: i8, day: i8) -> Day {
+        Day { year, month, day }
+    }
+
+    #[test]
+    fn numbers_and_dates_are_found_as_people_write_them() {
+        let found = facts("It came to $1,284.50 on 4 March 2026, three days after the 1st (PAY-14, 09:30).");
+        assert_eq!(found.numbers, [1284.5]);
+        assert_eq!(found.worded, [3.0]);
+        assert_eq!(found.dates, [day(Some(2026), 3, 4)]);
+        assert_eq!(facts("March 4th, 2026").dates, [day(Some(2026), 3, 4)]);
+        assert_eq!(facts("Mar 4").dates, [day(None, 3, 4)]);
+        assert_eq!(facts("2026-03-04T10:00:00Z").dates, [day(Some(2026), 3, 4)]);
+        assert_eq!(facts("-12.5 and (−3)").numbers, [-12.5, -3.0]);
+        assert_eq!(facts("12-14").numbers, [12.0, 14.0]);
+        assert_eq!(facts("you may 84.50").numbers, [84.5]);
+    }
+
+    #[test]
+    fn the_answer_line_is_what_counts() {
+        assert_eq!(answer_line("I looked at 12 orders.\nAnswer: 84.50").trim(), "84.50");
+        assert_eq!(answer_line("**Answer:** 84.50").trim_matches(|c| c == '*' || c == ' '), "84.50");
+        assert_eq!(answer_line("84.50"), "84.50");
+    }
+
+    #[test]
+    fn an_answer_states_what_is_expected_and_no_other_value() {
+        let key = Key {
+            numbers: vec![84.5],
+            texts: vec![vec![normal("Oak desk lamp")]],
+            others: HashSet::from([normal("Oak desk"), normal("Birch desk")]),
+            allowed: facts("my 2 orders"),
+            ..Key::default()
+        };
+        let passes = |answer: &str| judge(&key, answer).passed;
+        assert!(passes("Answer: the oak desk lamp, $84.50"));
+        assert!(passes("Answer: of 2 orders it is the Oak Desk Lamp for 84.5 dollars"));
+        assert!(!passes("Answer: $84.50"));
+        assert!(!passes("Answer: oak desk lamp"));
+        assert!(!passes("Answer: oak desk lamp, 84.50 or 90"));
+        assert!(!passes("Answer: oak desk lamp or oak desk, 84.50"));
+        assert!(!passes("Answer: oak desk lamp, birch desk, 84.50"));
+        assert!(!passes(""));
+        assert!(!passes(&format!("oak desk lamp 84.50 {}", "so ".repeat(120))));
+    }
+}

@@ -1,0 +1,297 @@
+//! When two states are equal: rows, not bytes; new rows up to renaming of generated ids; cells that depend on the clock or on
+//! randomness only by whether they are set and changed.
+//!
+//! New rows are matched by signatures: a row's own cells without its generated key, refined by the signatures of the new
+//! rows it refers to and of those that refer to it, as in colour refinement of graphs (Weisfeiler and Leman, 1968). Rows of
+//! equal signature are interchangeable.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+
+use super::catalog::{Catalog, Reference, Table};
+use super::snapshot::{Cell, Delta, Key, Row, TableDelta, row_json};
+
+/// Rounds of refinement. References among the rows that one task adds are a few levels deep (order, line, return).
+const ROUNDS: usize = 5;
+
+/// Cells that can't be compared by value.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Volatile {
+    /// In rows that existed at the start: (table, key, column).
+    pub changed: HashSet<(usize, Key, usize)>,
+    /// In new rows: (table, column).
+    pub added: HashSet<(usize, usize)>,
+}
+
+/// What is compared and how.
+pub(crate) struct Rules<'r> {
+    /// The tables.
+    pub catalog: &'r Catalog,
+    /// Tables that aren't compared.
+    pub history: &'r BTreeSet<usize>,
+    /// Cells that can't be compared by value.
+    pub volatile: &'r Volatile,
+    /// Columns (table, column) whose text need only be there.
+    pub free: &'r [(usize, usize)],
+}
+
+/// Everything in which `actual` differs from `expected`, in words; nothing where the states are equal.
+pub(crate) fn differences(rules: &Rules<'_>, expected: &Delta, actual: &Delta) -> Vec<String> {
+    let expected_side = Side::new(rules, expected);
+    let actual_side = Side::new(rules, actual);
+    let none = TableDelta::default();
+    let mut differences = Vec::new();
+    let tables: BTreeSet<usize> = expected.keys().chain(actual.keys()).copied().collect();
+    for index in tables.difference(rules.history) {
+        let pair = Pair {
+            rules,
+            index: *index,
+            table: &rules.catalog.tables[*index],
+            expected: (&expected_side, expected.get(index).unwrap_or(&none)),
+            actual: (&actual_side, actual.get(index).unwrap_or(&none)),
+        };
+        pair.removed(&mut differences);
+        pair.changed(&mut differences);
+        pair.added(&mut differences);
+    }
+    differences
+}
+
+/// True where a cell can't be compared by value in a new row: its key was generated, or it depends on time or chance.
+fn is_generated(table: &Table, column: usize) -> bool {
+    table.generates_key() && table.rowid == Some(column)
+}
+
+/// One of the two states, with the signatures of its new rows.
+struct Side {
+    signatures: HashMap<(usize, Key), u64>,
+    /// New rows by table, columns that references point at, and their values.
+    targets: HashMap<(usize, Vec<usize>, Vec<Cell>), Key>,
+}
+
+impl Side {
+    fn new(rules: &Rules<'_>, delta: &Delta) -> Self {
+        let mut side = Self {
+            signatures: HashMap::new(),
+            targets: HashMap::new(),
+        };
+        let references = || rules.catalog.tables.iter().flat_map(|table| &table.references);
+        for reference in references() {
+            let Some(table) = delta.get(&reference.table) else { continue };
+            for (key, row) in &table.added {
+                let values = reference.targets.iter().map(|column| row[*column].clone()).collect();
+                side.targets.insert((reference.table, reference.targets.clone(), values), key.clone());
+            }
+        }
+        for (index, table) in delta {
+            for (key, row) in &table.added {
+                let signature = side.own_signature(rules, *index, row);
+                side.signatures.insert((*index, key.clone()), signature);
+            }
+        }
+        for _ in 0..ROUNDS {
+            side.refine(rules, delta);
+        }
+        side
+    }
+
+    /// The new row that `reference` leads to from `row`.
+    fn target(&self, reference: &Reference, row: &Row) -> Option<&Key> {
+        let values = reference.columns.iter().map(|column| row[*column].clone()).collect();
+        self.targets.get(&(reference.table, reference.targets.clone(), values))
+    }
+
+    /// Signature of the new row that a column of `row` refers to.
+    fn referred(&self, table: &Table, column: usize, row: &Row) -> Option<u64> {
+        let mut references = table.references.iter().filter(|reference| reference.columns.contains(&column));
+        references.find_map(|reference| {
+            let key = self.target(reference, row)?;
+            self.signatures.get(&(reference.table, key.clone())).copied()
+        })
+    }
+
+    fn refers_to_new_row(&self, table: &Table, column: usize, row: &Row) -> bool {
+        let mut references = table.references.iter().filter(|reference| reference.columns.contains(&column));
+        references.any(|reference| self.target(reference, row).is_some())
+    }
+
+    /// A hash of what a new row says by itself.
+    fn own_signature(&self, rules: &Rules<'_>, index: usize, row: &Row) -> u64 {
+        let table = &rules.catalog.tables[index];
+        let mut hasher = DefaultHasher::new();
+        index.hash(&mut hasher);
+        for (column, cell) in row.iter().enumerate() {
+            if is_generated(table, column) {
+                continue;
+            }
+            if self.refers_to_new_row(table, column, row) {
+                column.hash(&mut hasher);
+            } else if rules.volatile.added.contains(&(index, column)) {
+                cell.is_null().hash(&mut hasher);
+            } else if rules.free.contains(&(index, column)) {
+                cell.is_worded().hash(&mut hasher);
+            } else {
+                hash_cell(cell, &mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    fn refine(&mut self, rules: &Rules<'_>, delta: &Delta) {
+        let mut outgoing: HashMap<(usize, Key), Vec<(usize, u64)>> = HashMap::new();
+        let mut incoming: HashMap<(usize, Key), Vec<(usize, usize, u64)>> = HashMap::new();
+        for (index, table) in delta {
+            for (key, row) in &table.added {
+                let here = (*index, key.clone());
+                for (number, reference) in rules.catalog.tables[*index].references.iter().enumerate() {
+                    let Some(target) = self.target(reference, row) else { continue };
+                    let there = (reference.table, target.clone());
+                    outgoing.entry(here.clone()).or_default().push((number, self.signatures[&there]));
+                    incoming.entry(there).or_default().push((*index, number, self.signatures[&here]));
+                }
+            }
+        }
+        for (row, signature) in &mut self.signatures {
+            let mut hasher = DefaultHasher::new();
+            signature.hash(&mut hasher);
+            outgoing.get(row).hash(&mut hasher);
+            let mut sources = incoming.remove(row).unwrap_or_default();
+            sources.sort_unstable();
+            sources.hash(&mut hasher);
+            *signature = hasher.finish();
+        }
+    }
+}
+
+/// REALs that compare equal must hash equal, so they are hashed by six digits.
+fn hash_cell(cell: &Cell, hasher: &mut impl Hasher) {
+    match cell {
+        Cell::Real(bits) => format!("{:.5e}", f64::from_bits(*bits)).hash(hasher),
+        other => other.hash(hasher),
+    }
+}
+
+/// One table in both states.
+struct Pair<'p> {
+    rules: &'p Rules<'p>,
+    index: usize,
+    table: &'p Table,
+    expected: (&'p Side, &'p TableDelta),
+    actual: (&'p Side, &'p TableDelta),
+}
+
+impl Pair<'_> {
+    fn removed(&self, differences: &mut Vec<String>) {
+        let (expected, actual) = (&self.expected.1.removed, &self.actual.1.removed);
+        for (key, row) in expected.iter().filter(|(key, _)| !actual.contains_key(*key)) {
+            let _ = key;
+            differences.push(format!("{}: a row should be gone: {}", self.table.name, row_json(self.table, row)));
+        }
+        for (_, row) in actual.iter().filter(|(key, _)| !expected.contains_key(*key)) {
+            differences.push(format!("{}: a row was removed that should have stayed: {}", self.table.name, row_json(self.table, row)));
+        }
+    }
+
+    fn changed(&self, differences: &mut Vec<String>) {
+        let (expected, actual) = (&self.expected.1.changed, &self.actual.1.changed);
+        let keys: BTreeSet<&Key> = expected.keys().chain(actual.keys()).collect();
+        for key in keys {
+            // A row that is gone or back is reported as such.
+            match (expected.get(key), actual.get(key)) {
+                (Some((before, after)), None) if !self.actual.1.removed.contains_key(key) => {
+                    let cells = self.moved(before, after);
+                    differences.push(format!("{} {}: should have changed: {cells}", self.table.name, shown_key(key)));
+                }
+                (None, Some((before, after))) if !self.expected.1.removed.contains_key(key) => {
+                    let cells = self.moved(before, after);
+                    differences.push(format!("{} {}: should not have changed: {cells}", self.table.name, shown_key(key)));
+                }
+                (Some((before, wanted)), Some((_, found))) => self.cells(key, before, wanted, found, differences),
+                _ => {}
+            }
+        }
+    }
+
+    fn moved(&self, before: &Row, after: &Row) -> String {
+        let moved = self.table.columns.iter().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
+        let moved = moved.map(|(column, (before, after))| format!("{column} from {} to {}", before.to_json(), after.to_json()));
+        moved.collect::<Vec<_>>().join(", ")
+    }
+
+    fn cells(&self, key: &Key, before: &Row, wanted: &Row, found: &Row, differences: &mut Vec<String>) {
+        for (column, name) in self.table.columns.iter().enumerate() {
+            let (before, want, got) = (&before[column], &wanted[column], &found[column]);
+            let new_wanted = self.expected.0.referred(self.table, column, wanted);
+            let new_found = self.actual.0.referred(self.table, column, found);
+            let same = if new_wanted.is_some() || new_found.is_some() {
+                new_wanted == new_found
+            } else if self.rules.volatile.changed.contains(&(self.index, key.clone(), column)) {
+                want.is_null() == got.is_null() && (want == before) == (got == before)
+            } else if self.rules.free.contains(&(self.index, column)) {
+                want.same(got) || (want.is_worded() && got.is_worded() && got != before)
+            } else {
+                want.same(got)
+            };
+            if !same {
+                let place = format!("{} {}", self.table.name, shown_key(key));
+                differences.push(format!("{place}: {name} should be {}, not {}", want.to_json(), got.to_json()));
+            }
+        }
+    }
+
+    fn added(&self, differences: &mut Vec<String>) {
+        let mut missing = self.by_signature(self.expected);
+        let mut surplus = self.by_signature(self.actual);
+        for (signature, wanted) in &mut missing {
+            if let Some(found) = surplus.get_mut(signature) {
+                let matched = wanted.len().min(found.len());
+                wanted.drain(..matched);
+                found.drain(..matched);
+            }
+        }
+        let missing: Vec<&Row> = missing.into_values().flatten().collect();
+        let surplus: Vec<&Row> = surplus.into_values().flatten().collect();
+        for row in missing {
+            differences.push(format!("{}: a row should have been added: {}", self.table.name, row_json(self.table, row)));
+        }
+        for row in surplus {
+            differences.push(format!("{}: a row was added that shouldn't: {}", self.table.name, row_json(self.table, row)));
+        }
+    }
+
+    fn by_signature<'d>(&self, (side, delta): (&Side, &'d TableDelta)) -> BTreeMap<u64, Vec<&'d Row>> {
+        let mut rows: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
+        for (key, row) in &delta.added {
+            let signature = side.signatures.get(&(self.index, key.clone())).copied().unwrap_or_default();
+            rows.entry(signature).or_default().push(row);
+        }
+        rows
+    }
+}
+
+fn shown_key(key: &Key) -> String {
+    let cells: Vec<String> = key.iter().map(|cell| cell.to_json().to_string()).collect();
+    format!("[{}]", cells.join(", "))
+}
+
+/// Cells that differ between two executions of the same calls under other times and seeds.
+pub(crate) fn volatile(catalog: &Catalog, first: &Delta, second: &Delta) -> Volatile {
+    let mut volatile = Volatile::default();
+    for (index, delta) in first {
+        let Some(other) = second.get(index) else { continue };
+        for (key, (_, row)) in &delta.changed {
+            let Some((_, again)) = other.changed.get(key) else { continue };
+            let differing = (0..row.len()).filter(|column| row[*column] != again[*column]);
+            volatile.changed.extend(differing.map(|column| (*index, key.clone(), column)));
+        }
+        // The same calls add rows in the same order, so the n-th new row is the n-th again; a random key sorts otherwise,
+        // which marks more columns than need be and never fewer.
+        for ((_, row), (_, again)) in delta.added.iter().zip(&other.added) {
+            let differing = (0..row.len()).filter(|column| row[*column] != again[*column]);
+            let generated = |column: &usize| is_generated(&catalog.tables[*index], *column);
+            volatile.added.extend(differing.filter(|column| !generated(column)).map(|column| (*index, column)));
+        }
+    }
+    volatile
+}

@@ -1,0 +1,266 @@
+//! Judging: a deterministic verdict on the final state and the answer of an attempt.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::answer::{self, Judged};
+use super::compare::{self, Rules, Volatile};
+use super::environment::Environment;
+use super::execute::truthy;
+use super::snapshot::{self, Delta};
+use super::solution::{self, SolutionError};
+use super::state::{Conditions, State, budget};
+use super::task::Task;
+use crate::database::DatabaseError;
+use crate::id::TaskName;
+
+/// Name of the check that compares states.
+pub const STATE_CHECK: &str = "state";
+/// Name of the check that judges the answer.
+pub const ANSWER_CHECK: &str = "answer";
+
+/// How much later the second execution of a solution starts that finds cells which depend on the clock, in milliseconds. More
+/// than a minute, so that times written without seconds move too; little enough to stay on the same day.
+const CLOCK_SHIFT_MS: i64 = 97_000;
+
+/// Most expected states an environment keeps. One is a few KiB and takes well under a millisecond to compute; a training step
+/// uses as many as it has (task, seed) pairs.
+const EXPECTED_MAX: usize = 256;
+
+/// Most differences a verdict names.
+const DIFFERENCES_MAX: usize = 12;
+
+/// The judgement of an attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct Verdict {
+    /// 1.0 where every check passed, else 0.0; null where the episode faulted and says nothing about the agent.
+    pub reward: Option<f64>,
+    /// Whether every check passed.
+    pub passed: bool,
+    /// The checks.
+    pub checks: Vec<CheckResult>,
+}
+
+impl Verdict {
+    /// The verdict of these checks.
+    pub(crate) fn of(checks: Vec<CheckResult>) -> Self {
+        let passed = checks.iter().all(|check| check.passed);
+        Self {
+            reward: Some(if passed { 1.0 } else { 0.0 }),
+            passed,
+            checks,
+        }
+    }
+
+    /// The verdict on a faulted episode: none.
+    pub(crate) fn faulted() -> Self {
+        let check = CheckResult {
+            name: "faulted".to_owned(),
+            passed: false,
+            reason: "the environment faulted; discard this sample".to_owned(),
+        };
+        Self {
+            reward: None,
+            passed: false,
+            checks: vec![check],
+        }
+    }
+}
+
+/// One named check of a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct CheckResult {
+    /// `state`, `answer`, or the name of a check of the task.
+    pub name: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// Why it did or didn't.
+    pub reason: String,
+}
+
+/// Why an attempt can't be judged: always the environment's defect.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The reference solution doesn't run.
+    #[error("the reference solution fails: {0}")]
+    Solution(String),
+    /// The database refused.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// SQLite refused.
+    #[error(transparent)]
+    Sql(#[from] rusqlite::Error),
+    /// A check's SQL fails.
+    #[error("the check {name} fails: {message}")]
+    Check {
+        /// Its name.
+        name: String,
+        /// What SQLite said.
+        message: String,
+    },
+}
+
+impl From<SolutionError> for JudgeError {
+    fn from(err: SolutionError) -> Self {
+        Self::Solution(err.to_string())
+    }
+}
+
+/// What the reference solution of a task leaves under some conditions.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    /// What it changed.
+    pub delta: Delta,
+    /// Tables that it may have written.
+    pub written: BTreeSet<usize>,
+    /// Cells that can't be compared by value.
+    pub volatile: Volatile,
+    /// What an answer must and must not state.
+    pub answer: answer::Key,
+}
+
+type ExpectedKey = (TaskName, u64, String);
+
+/// Expected states, computed once for each task, seed and actor.
+#[derive(Debug, Default)]
+pub(crate) struct ExpectedCache {
+    entries: Mutex<HashMap<ExpectedKey, Arc<Expected>>>,
+}
+
+/// The expected outcome of `task` under `conditions`.
+pub(crate) fn expected(environment: &Environment, task: &Task, conditions: &Conditions) -> Result<Arc<Expected>, JudgeError> {
+    let key = (task.name().clone(), conditions.seed, conditions.actor.to_string());
+    let entries = &environment.expected().entries;
+    if let Some(found) = entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return Ok(Arc::clone(found));
+    }
+    let computed = Arc::new(compute(environment, task, conditions)?);
+    let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+    if entries.len() >= EXPECTED_MAX {
+        entries.clear();
+    }
+    entries.insert(key, Arc::clone(&computed));
+    Ok(computed)
+}
+
+fn compute(environment: &Environment, task: &Task, conditions: &Conditions) -> Result<Expected, JudgeError> {
+    let played = solution::play(environment, task, conditions, State::default())?;
+    let later = Conditions {
+        seed: conditions.seed.wrapping_add(1),
+        clock_ms: conditions.clock_ms + CLOCK_SHIFT_MS,
+        actor: conditions.actor.clone(),
+    };
+    let again = solution::play(environment, task, &later, State::default())?;
+    let delta = changes(environment, &played.state, conditions, &played.state.written)?;
+    let delta_again = changes(environment, &again.state, &later, &played.state.written)?;
+    let volatile = compare::volatile(environment.catalog(), &delta, &delta_again);
+    let key = answer::key(environment, task, &played.state, conditions)?;
+    Ok(Expected {
+        delta,
+        written: played.state.written,
+        volatile,
+        answer: key,
+    })
+}
+
+/// What changed in `tables` from the initial database to `state`.
+pub(crate) fn changes(
+    environment: &Environment,
+    state: &State,
+    conditions: &Conditions,
+    tables: &BTreeSet<usize>,
+) -> Result<Delta, JudgeError> {
+    let before = snapshot::read(environment, &State::default(), conditions, tables.iter().copied())?;
+    let after = snapshot::read(environment, state, conditions, tables.iter().copied())?;
+    Ok(snapshot::delta(&before, &after))
+}
+
+/// Judges the final `state` and `answer` of an attempt at `task`.
+pub(crate) fn judge(
+    environment: &Environment,
+    task: &Task,
+    conditions: &Conditions,
+    state: &State,
+    answer: Option<&str>,
+) -> Result<Verdict, JudgeError> {
+    let expected = expected(environment, task, conditions)?;
+    let mut checks = vec![state_check(environment, task, conditions, state, &expected)?];
+    if task.has_answer() {
+        let Judged { passed, reason } = answer::judge(&expected.answer, answer.unwrap_or_default());
+        checks.push(CheckResult {
+            name: ANSWER_CHECK.to_owned(),
+            passed,
+            reason,
+        });
+    }
+    checks.extend(sql_checks(environment, task, conditions, state)?);
+    Ok(Verdict::of(checks))
+}
+
+fn state_check(
+    environment: &Environment,
+    task: &Task,
+    conditions: &Conditions,
+    state: &State,
+    expected: &Expected,
+) -> Result<CheckResult, JudgeError> {
+    // Tables that only the attempt wrote are compared too; those that nobody wrote can't differ.
+    let actual = changes(environment, state, conditions, &state.written)?;
+    let rules = Rules {
+        catalog: environment.catalog(),
+        history: environment.history(),
+        volatile: &expected.volatile,
+        free: task.free(),
+    };
+    let differences = compare::differences(&rules, &expected.delta, &actual);
+    Ok(CheckResult {
+        name: STATE_CHECK.to_owned(),
+        passed: differences.is_empty(),
+        reason: state_reason(expected, differences),
+    })
+}
+
+fn state_reason(expected: &Expected, mut differences: Vec<String>) -> String {
+    let surplus = differences.len().saturating_sub(DIFFERENCES_MAX);
+    differences.truncate(DIFFERENCES_MAX);
+    match (differences.is_empty(), expected.delta.is_empty()) {
+        (true, true) => "nothing was changed, as it should be".to_owned(),
+        (true, false) => "the state is the expected one".to_owned(),
+        (false, _) if surplus > 0 => format!("{}; and {surplus} more", differences.join("; ")),
+        (false, _) => differences.join("; "),
+    }
+}
+
+fn sql_checks(
+    environment: &Environment,
+    task: &Task,
+    conditions: &Conditions,
+    state: &State,
+) -> Result<Vec<CheckResult>, JudgeError> {
+    if task.checks().is_empty() {
+        return Ok(Vec::new());
+    }
+    let bound = environment.judging_pool().bind(&state.overlay, state.moment(conditions), budget(None))?;
+    let mut checks = Vec::new();
+    for check in task.checks() {
+        let failed = |err: rusqlite::Error| JudgeError::Check {
+            name: check.name.value.clone(),
+            message: err.to_string(),
+        };
+        let mut statement = bound.prepare(&check.sql).map_err(failed)?;
+        let mut rows = statement.raw_query();
+        let value = match rows.next().map_err(failed)? {
+            Some(row) => row.get(0).map_err(failed)?,
+            None => rusqlite::types::Value::Null,
+        };
+        let passed = truthy(&value);
+        checks.push(CheckResult {
+            name: check.name.value.clone(),
+            passed,
+            reason: if passed { "holds" } else { "does not hold" }.to_owned(),
+        });
+    }
+    Ok(checks)
+}

@@ -1,0 +1,430 @@
+//! An episode: one attempt at one task (or free play) in a private copy of the environment.
+//!
+//! It is an overlay, an actor, a clock and the list of its calls. Observations are not kept: replaying the calls gives them
+//! back, byte for byte.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tracing::error;
+
+use crate::clock;
+use crate::engine::environment::Environment;
+use crate::engine::execute::ExecuteError;
+use crate::engine::snapshot::{self, TableDiff};
+use crate::engine::state::{Conditions, Observation, State};
+use crate::engine::task::Task;
+use crate::engine::verify::{self, CheckResult, Verdict};
+use crate::id::TaskName;
+use crate::trajectory::{End, FORMAT, Header, Step, Trajectory, VERSION};
+
+/// Version of the engine: what a trajectory was recorded with.
+pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Where an episode is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EpisodeState {
+    /// It takes calls.
+    Live,
+    /// The agent finished and was judged.
+    Terminated,
+    /// A limit was hit before the agent finished.
+    Truncated,
+    /// The environment has a defect; the sample says nothing about the agent.
+    Faulted,
+}
+
+impl EpisodeState {
+    /// The text form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Terminated => "terminated",
+            Self::Truncated => "truncated",
+            Self::Faulted => "faulted",
+        }
+    }
+}
+
+/// Limits of one episode.
+#[derive(Debug, Clone, Copy)]
+pub struct EpisodeLimits {
+    /// Calls after which it is truncated, refused ones included.
+    pub calls_max: usize,
+    /// Wall-clock time of one call after which it is truncated.
+    pub call_deadline: Duration,
+}
+
+impl Default for EpisodeLimits {
+    /// 1,000 calls (reference solutions take a dozen, agents rarely over 100), and 10 s for a call that takes 50 us.
+    fn default() -> Self {
+        Self {
+            calls_max: 1_000,
+            call_deadline: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why an episode can't be created.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EpisodeError {
+    /// The environment has no task of that name.
+    #[error("the environment {environment} has no task {task}")]
+    UnknownTask {
+        /// The environment.
+        environment: String,
+        /// The name that was asked for.
+        task: TaskName,
+    },
+    /// The environment has no actor with that id.
+    #[error("the environment {environment} has no actor with the id {actor}")]
+    UnknownActor {
+        /// The environment.
+        environment: String,
+        /// The id that was asked for, as JSON.
+        actor: String,
+    },
+}
+
+/// Why a call got no observation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The environment has no tool of that name.
+    #[error("there is no tool {name:?}{}", suggestion.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
+    UnknownTool {
+        /// The name that was called, shortened.
+        name: String,
+        /// A tool that may have been meant.
+        suggestion: Option<String>,
+    },
+    /// The episode has ended.
+    #[error("the episode has ended ({})", state.as_str())]
+    Ended {
+        /// How.
+        state: EpisodeState,
+    },
+    /// A limit was hit just now, and the episode has ended.
+    #[error("the episode was truncated: {reason}")]
+    Truncated {
+        /// Which limit.
+        reason: &'static str,
+    },
+    /// The environment has a defect. Details are in the log, not here.
+    #[error("the environment has a defect; the episode is faulted")]
+    Faulted,
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub struct Episode {
+    environment: Arc<Environment>,
+    task: Option<TaskName>,
+    conditions: Conditions,
+    limits: EpisodeLimits,
+    state: State,
+    calls: Vec<Recorded>,
+    lifecycle: EpisodeState,
+    /// The judgement, once given, with the answer it was given on.
+    judged: Option<Box<(Option<String>, Verdict)>>,
+}
+
+/// A call, as compactly as replay allows.
+#[derive(Debug, Clone)]
+struct Recorded {
+    /// Index of the tool.
+    tool: u32,
+    /// The arguments as JSON.
+    arguments: Box<str>,
+}
+
+impl Episode {
+    /// A fresh episode. The actor is the given one, else the task's, else the environment's default.
+    ///
+    /// # Errors
+    /// The environment has no such task or actor.
+    pub fn new(
+        environment: Arc<Environment>,
+        task: Option<TaskName>,
+        seed: u64,
+        actor: Option<Value>,
+        limits: EpisodeLimits,
+    ) -> Result<Self, EpisodeError> {
+        let found = match &task {
+            None => None,
+            Some(name) => Some(environment.tasks().get(name).ok_or_else(|| EpisodeError::UnknownTask {
+                environment: environment.name().to_string(),
+                task: name.clone(),
+            })?),
+        };
+        let actor = actor.unwrap_or_else(|| found.map_or_else(|| environment.default_actor(), Task::actor).clone());
+        if environment.actor(&actor).is_none() {
+            return Err(EpisodeError::UnknownActor {
+                environment: environment.name().to_string(),
+                actor: actor.to_string(),
+            });
+        }
+        let conditions = Conditions {
+            seed,
+            clock_ms: environment.clock_ms(),
+            actor,
+        };
+        Ok(Self {
+            environment,
+            task,
+            conditions,
+            limits,
+            state: State::default(),
+            calls: Vec::new(),
+            lifecycle: EpisodeState::Live,
+            judged: None,
+        })
+    }
+
+    /// Its environment.
+    pub fn environment(&self) -> &Arc<Environment> {
+        &self.environment
+    }
+
+    /// Its task; none in free play.
+    pub fn task(&self) -> Option<&Task> {
+        self.task.as_ref().and_then(|name| self.environment.tasks().get(name))
+    }
+
+    /// Its seed.
+    pub fn seed(&self) -> u64 {
+        self.conditions.seed
+    }
+
+    /// Id of the signed-in actor.
+    pub fn actor(&self) -> &Value {
+        &self.conditions.actor
+    }
+
+    /// Name of the signed-in actor.
+    pub fn actor_name(&self) -> &str {
+        self.environment.actor(&self.conditions.actor).map_or("", |actor| actor.name.as_str())
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> EpisodeState {
+        self.lifecycle
+    }
+
+    /// Number of answered calls, refused ones and invalid arguments included.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Memory of the pages it has written, in bytes; pages shared with forks count in each.
+    pub fn overlay_bytes(&self) -> usize {
+        self.state.overlay.bytes()
+    }
+
+    /// What the agent is asked; none in free play.
+    pub fn instruction(&self) -> Option<&str> {
+        self.task().map(Task::instruction)
+    }
+
+    /// What the agent reads beside the instruction: house rules, who is signed in, date and time at the start.
+    pub fn context(&self) -> String {
+        context(&self.environment, self.actor_name())
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Errors
+    /// See [`CallError`]; refusals and invalid arguments are observations.
+    pub fn call(&mut self, tool: &str, arguments: Map<String, Value>) -> Result<Observation, CallError> {
+        self.require_live()?;
+        let environment = Arc::clone(&self.environment);
+        let Some((index, name, found)) = environment.tools().get_full(tool) else {
+            return Err(unknown_tool(&environment, tool));
+        };
+        if self.calls.len() >= self.limits.calls_max {
+            return Err(self.truncate("the limit of calls is reached"));
+        }
+        let deadline = Instant::now().checked_add(self.limits.call_deadline);
+        match self.state.call(&environment, &self.conditions, found, &arguments, deadline) {
+            Ok(called) => {
+                self.calls.push(Recorded {
+                    tool: u32::try_from(index).unwrap_or(u32::MAX),
+                    arguments: serde_json::to_string(&arguments).unwrap_or_default().into(),
+                });
+                Ok(called.observation)
+            }
+            Err(ExecuteError::Deadline) => Err(self.truncate("a call took longer than its deadline")),
+            Err(err @ ExecuteError::Fault { .. }) => {
+                error!(environment = %environment.name(), tool = %name, %err, "tool {name} faulted");
+                self.lifecycle = EpisodeState::Faulted;
+                Err(CallError::Faulted)
+            }
+        }
+    }
+
+    /// Back to the start: the initial database, no calls, live again.
+    pub fn reset(&mut self) {
+        self.state = State::default();
+        self.calls.clear();
+        self.lifecycle = EpisodeState::Live;
+        self.judged = None;
+    }
+
+    /// A live copy of the episode as it is now, sharing its pages.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let mut fork = self.clone();
+        fork.lifecycle = EpisodeState::Live;
+        fork.judged = None;
+        fork
+    }
+
+    /// Judges the episode and ends it. Asked again with the same answer it gives the same verdict again.
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] where it was judged on another answer.
+    pub fn verify(&mut self, answer: Option<&str>) -> Result<Verdict, CallError> {
+        if let Some((judged, verdict)) = self.judged.as_deref() {
+            if judged.as_deref() == answer {
+                return Ok(verdict.clone());
+            }
+            return Err(CallError::Ended { state: self.lifecycle });
+        }
+        let verdict = self.peek_verdict(answer);
+        self.lifecycle = match (self.lifecycle, verdict.reward) {
+            (EpisodeState::Live, None) if self.task.is_some() => EpisodeState::Faulted,
+            (EpisodeState::Live, _) => EpisodeState::Terminated,
+            (ended, _) => ended,
+        };
+        self.judged = Some(Box::new((answer.map(str::to_owned), verdict.clone())));
+        Ok(verdict)
+    }
+
+    /// The verdict as it would be now, without ending the episode.
+    pub fn peek_verdict(&self, answer: Option<&str>) -> Verdict {
+        if self.lifecycle == EpisodeState::Faulted {
+            return Verdict::faulted();
+        }
+        let Some(task) = self.task() else {
+            return free_play();
+        };
+        match verify::judge(&self.environment, task, &self.conditions, &self.state, answer) {
+            Ok(verdict) => verdict,
+            Err(err) => {
+                let (environment, task) = (self.environment.name(), task.name());
+                error!(%environment, %task, %err, "task {task} can't be judged");
+                Verdict::faulted()
+            }
+        }
+    }
+
+    /// What changed since the start, by table.
+    ///
+    /// # Errors
+    /// [`CallError::Faulted`] where the database can't be read.
+    pub fn diff(&self) -> Result<Vec<TableDiff>, CallError> {
+        snapshot::diff(&self.environment, &self.state, &self.conditions).map_err(|err| {
+            error!(environment = %self.environment.name(), %err, "an episode's rows can't be read");
+            CallError::Faulted
+        })
+    }
+
+    /// The first line of its trajectory.
+    pub fn header(&self) -> Header {
+        Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            environment: self.environment.name().to_string(),
+            package_digest: self.environment.digest().to_owned(),
+            engine_version: ENGINE_VERSION.to_owned(),
+            task: self.task.as_ref().map(TaskName::to_string),
+            seed: self.conditions.seed,
+            actor: self.conditions.actor.clone(),
+        }
+    }
+
+    /// The last line of its trajectory, once it has ended.
+    pub fn end(&self) -> Option<End> {
+        let (answer, verdict) = self.judged.as_deref().cloned().unzip();
+        (self.lifecycle != EpisodeState::Live).then(|| End {
+            state: self.lifecycle.as_str().to_owned(),
+            answer: answer.flatten(),
+            verdict,
+        })
+    }
+
+    /// Its trajectory. The observations are found by making the calls again.
+    ///
+    /// # Errors
+    /// [`CallError::Faulted`] where a call doesn't go as it did, which is a defect of ours.
+    pub fn trajectory(&self) -> Result<Trajectory, CallError> {
+        let mut again = self.fork();
+        again.reset();
+        again.limits.calls_max = usize::MAX;
+        let mut steps = Vec::with_capacity(self.calls.len());
+        for call in &self.calls {
+            let tool = self.environment.tools().get_index(call.tool as usize).ok_or(CallError::Faulted)?.0;
+            let arguments: Map<String, Value> = serde_json::from_str(&call.arguments).map_err(|_| CallError::Faulted)?;
+            let observation = again.call(tool.as_ref(), arguments.clone())?;
+            steps.push(step(tool.as_ref(), arguments, &observation));
+        }
+        Ok(Trajectory {
+            header: self.header(),
+            steps,
+            end: self.end(),
+        })
+    }
+
+    fn require_live(&self) -> Result<(), CallError> {
+        match self.lifecycle {
+            EpisodeState::Live => Ok(()),
+            state => Err(CallError::Ended { state }),
+        }
+    }
+
+    fn truncate(&mut self, reason: &'static str) -> CallError {
+        self.lifecycle = EpisodeState::Truncated;
+        CallError::Truncated { reason }
+    }
+}
+
+/// A call and its observation as a line of a trajectory.
+pub fn step(tool: &str, arguments: Map<String, Value>, observation: &Observation) -> Step {
+    Step {
+        tool: tool.to_owned(),
+        arguments,
+        observation: observation.to_json(),
+        is_error: observation.is_error(),
+    }
+}
+
+/// What an agent signed in as `actor_name` reads before it acts.
+pub fn context(environment: &Environment, actor_name: &str) -> String {
+    let now = clock::spoken(environment.clock_ms());
+    format!("{}\n\nYou are signed in as {actor_name}. It is {now}.", environment.instructions())
+}
+
+fn unknown_tool(environment: &Environment, tool: &str) -> CallError {
+    const SHOWN_LENGTH_MAX: usize = 80;
+    let known = environment.tools().keys().map(AsRef::as_ref);
+    CallError::UnknownTool {
+        name: tool.chars().take(SHOWN_LENGTH_MAX).collect(),
+        suggestion: crate::engine::nearest(tool, known).map(str::to_owned),
+    }
+}
+
+fn free_play() -> Verdict {
+    let check = CheckResult {
+        name: "task".to_owned(),
+        passed: false,
+        reason: "free play has no task to judge".to_owned(),
+    };
+    Verdict {
+        reward: None,
+        passed: false,
+        checks: vec![check],
+    }
+}

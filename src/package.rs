@@ -1,0 +1,144 @@
+//! A package: the directory that describes one environment, read but not executed.
+//!
+//! [`read`] reports everything it finds rather than the first error, and returns as much of the package as can be used.
+
+pub(crate) mod checks;
+pub mod diagnostic;
+pub mod files;
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use self::diagnostic::{Code, Diagnostic};
+use self::files::{At, EnvironmentFile, TaskFile, ToolFile};
+
+/// Name of the file with the environment's description.
+pub const ENVIRONMENT_FILE: &str = "environment.yaml";
+/// Name of the file with tables, indexes and triggers.
+pub const SCHEMA_FILE: &str = "schema.sql";
+/// Name of the file with the initial rows.
+pub const DATA_FILE: &str = "data.sql";
+/// Name of the file with the tools.
+pub const TOOLS_FILE: &str = "tools.yaml";
+/// Name of the file with the tasks.
+pub const TASKS_FILE: &str = "tasks.yaml";
+
+/// Largest accepted file of a package. The largest of 1,000 synthesized packages is under 0.2 MB, and a package is meant to
+/// be read by a person; the limit keeps a stranger's package from filling the memory.
+pub const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// The files of a package, parsed.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Where it was read from.
+    pub directory: PathBuf,
+    /// `environment.yaml`.
+    pub environment: EnvironmentFile,
+    /// `schema.sql`.
+    pub schema: String,
+    /// `data.sql`.
+    pub data: String,
+    /// `tools.yaml`.
+    pub tools: Vec<At<ToolFile>>,
+    /// `tasks.yaml`.
+    pub tasks: Vec<At<TaskFile>>,
+    /// SHA-256 over the names and bytes of the five files, in hexadecimal.
+    pub digest: String,
+}
+
+/// Reads the package in `directory`: the package unless a file is missing or malformed, and all findings of the rules that
+/// need no execution.
+pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
+    let mut findings = Vec::new();
+    let mut digest = Sha256::new();
+    let mut text = |name: &str| -> Option<String> {
+        match read_file(&directory.join(name)) {
+            Ok(text) => {
+                digest.update((name.len() as u64).to_le_bytes());
+                digest.update(name);
+                digest.update((text.len() as u64).to_le_bytes());
+                digest.update(&text);
+                Some(text)
+            }
+            Err((code, message)) => {
+                findings.push(Diagnostic::new(code, name, 0, message));
+                None
+            }
+        }
+    };
+    let environment = text(ENVIRONMENT_FILE);
+    let schema = text(SCHEMA_FILE);
+    let data = text(DATA_FILE);
+    let tools = text(TOOLS_FILE);
+    let tasks = text(TASKS_FILE);
+    let digest = hex(&digest.finalize());
+
+    let environment = environment.and_then(|text| parse(&text, ENVIRONMENT_FILE, &mut findings));
+    let tools = tools.and_then(|text| parse(&text, TOOLS_FILE, &mut findings));
+    let tasks = tasks.and_then(|text| parse(&text, TASKS_FILE, &mut findings));
+    let (Some(environment), Some(schema), Some(data), Some(tools), Some(tasks)) =
+        (environment, schema, data, tools, tasks)
+    else {
+        return (None, findings);
+    };
+    let package = Package {
+        directory: directory.to_owned(),
+        environment,
+        schema,
+        data,
+        tools,
+        tasks,
+        digest,
+    };
+    findings.extend(checks::all(&package));
+    (Some(package), findings)
+}
+
+/// The packages that `path` stands for: itself, or every folder in it that holds an `environment.yaml`, sorted by name.
+///
+/// # Errors
+/// The directory can't be read.
+pub fn find(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if path.join(ENVIRONMENT_FILE).exists() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut packages = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?.path();
+        if entry.join(ENVIRONMENT_FILE).exists() {
+            packages.push(entry);
+        }
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+fn read_file(path: &Path) -> Result<String, (Code, String)> {
+    let unreadable = |err: std::io::Error| (Code::FileUnreadable, format!("can't be read: {err}"));
+    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > FILE_BYTES_MAX {
+        let message = format!("has {bytes} bytes; at most {FILE_BYTES_MAX} are read");
+        return Err((Code::FileTooLarge, message));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+fn parse<T: DeserializeOwned>(text: &str, file: &str, findings: &mut Vec<Diagnostic>) -> Option<T> {
+    match serde_saphyr::from_str(text) {
+        Ok(value) => Some(value),
+        Err(err) => {
+            let line = err.location().map_or(0, |location| location.line());
+            let message = err.to_string();
+            let message = message.lines().next().unwrap_or_default().to_owned();
+            let line = usize::try_from(line).unwrap_or(0);
+            findings.push(Diagnostic::new(Code::YamlInvalid, file, line, message));
+            None
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
