@@ -7,10 +7,9 @@ pub mod database;
 pub mod engine;
 pub mod episode;
 pub mod farm;
-// Written against stubs; enabled by its author.
-// pub mod http;
+pub mod http;
 pub mod id;
-// pub mod mcp;
+pub mod mcp;
 pub mod package;
 pub mod proof;
 pub mod telemetry;

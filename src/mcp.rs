@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 
 pub use self::messages::{CallFailure, CallResult, Text, describe_tools};
 pub use self::stdio::{Recorder, StdioError, serve_stdio};
-use crate::engine::Environment;
-use crate::episode::Episode;
+use crate::engine::environment::Environment;
+use crate::episode::{Episode, EpisodeLimits};
 use crate::farm::{EpisodeSpec, LiveEpisode};
 
 /// How long a client may cache `server/discover` and `tools/list`. Packages are immutable while a server runs; an hour is
@@ -71,9 +71,10 @@ impl Server {
             return Err(CallFailure::NoEpisode);
         };
         let mut episode = live.lock();
+        let sent = recorder.as_ref().map(|_| arguments.clone());
         let outcome = episode.call(tool, arguments);
-        if let Some(recorder) = recorder {
-            recorder.record(&episode);
+        if let (Some(recorder), Some(sent), Ok(observation)) = (recorder, sent, &outcome) {
+            recorder.record(tool, sent, observation);
         }
         drop(episode);
         messages::call_result(outcome)
@@ -89,6 +90,7 @@ impl Server {
                     spec.task.clone(),
                     spec.seed,
                     spec.actor.clone(),
+                    EpisodeLimits::default(),
                 );
                 match opened {
                     Ok(episode) => episode_instructions(&episode),

@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 
 use super::{Failure, environment_name, print};
 use crate::config::PackageOptions;
-use crate::engine::Environment;
+use crate::engine::environment::Environment;
+use crate::engine::task::Task;
 use crate::farm::{Farm, FarmLimits};
 use crate::mcp::describe_tools;
+use crate::package::files::Difficulty;
 
 const EXAMPLES: &str = "Examples:
   envfarm list                     every environment under envs/
@@ -34,12 +36,11 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let farm = Farm::open(&options.packages.envs, FarmLimits::default())
         .map_err(|err| Failure::failed(err.to_string()))?;
-    let names = farm.environment_names();
     let output = match &options.environment {
         Some(text) => {
-            let name = environment_name(text, &names)?;
+            let name = environment_name(text, &farm)?;
             let environment = farm
-                .environment(&name)
+                .environment(name.as_ref())
                 .map_err(|err| Failure::failed(err.to_string()))?;
             if options.json {
                 one_as_json(&environment)
@@ -48,10 +49,11 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             }
         }
         None => {
-            let loaded = names.iter().map(|name| {
+            let loaded = farm.environment_names().map(|name| {
                 (
                     name.as_ref(),
-                    farm.environment(name).map_err(|err| err.to_string()),
+                    farm.environment(name.as_ref())
+                        .map_err(|err| err.to_string()),
                 )
             });
             if options.json {
@@ -141,7 +143,7 @@ fn one_as_text(environment: &Environment) -> String {
     for task in environment.tasks().values() {
         tasks.add_row([
             task.name().to_string(),
-            task.difficulty().to_string(),
+            difficulty(task).to_owned(),
             task.instruction().trim().to_owned(),
         ]);
     }
@@ -151,6 +153,15 @@ fn one_as_text(environment: &Environment) -> String {
         environment.name(),
         environment.summary().trim(),
     )
+}
+
+fn difficulty(task: &Task) -> &'static str {
+    match task.difficulty() {
+        Some(Difficulty::Easy) => "easy",
+        Some(Difficulty::Medium) => "medium",
+        Some(Difficulty::Hard) => "hard",
+        None => "",
+    }
 }
 
 fn table(header: &[&str]) -> Table {

@@ -208,7 +208,7 @@ fn http_settings(options: &Options, address: SocketAddr) -> HttpSettings {
 
 /// What a person reads on start: what is served and how to connect.
 fn welcome(farm: &Farm, envs: &Path, address: SocketAddr) -> String {
-    let names = farm.environment_names();
+    let names: Vec<&EnvironmentName> = farm.environment_names().collect();
     let mut text = String::new();
     // Writing to a String can't fail.
     let _ = writeln!(
@@ -221,7 +221,7 @@ fn welcome(farm: &Farm, envs: &Path, address: SocketAddr) -> String {
     let mut example = None;
     for name in names.iter().take(DESCRIBED_MAX) {
         describe(&mut text, farm, name, address);
-        if example.is_none() && farm.environment(name).is_ok() {
+        if example.is_none() && farm.environment(name.as_ref()).is_ok() {
             example = Some(name);
         }
     }
@@ -246,7 +246,7 @@ fn welcome(farm: &Farm, envs: &Path, address: SocketAddr) -> String {
 
 fn describe(text: &mut String, farm: &Farm, name: &EnvironmentName, address: SocketAddr) {
     let bold = name.if_supports_color(Stream::Stdout, |name| name.bold());
-    let _ = match farm.environment(name) {
+    let _ = match farm.environment(name.as_ref()) {
         Ok(environment) => writeln!(
             text,
             "  {bold}  {}, {} tools, {} tasks\n    http://{address}/envs/{name}/mcp",

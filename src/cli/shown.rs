@@ -5,36 +5,11 @@ use std::fmt::Write;
 use owo_colors::{OwoColorize, Stream};
 use serde_json::{Map, Value};
 
-use crate::engine::environment::Environment;
 use crate::engine::state::Observation;
 use crate::engine::verify::Verdict;
-use crate::id::TaskName;
-
-use super::{Failure, unknown};
 
 /// Lines of an observation that are shown where not all of it is asked for.
 const LINES_SHOWN_MAX: usize = 40;
-
-/// The task of that name.
-pub(super) fn task_name(environment: &Environment, text: &str) -> Result<TaskName, Failure> {
-    let known = environment.tasks().keys();
-    known.clone().find(|name| name.as_ref() == text).cloned().ok_or_else(|| {
-        let message = unknown("task", text, known.map(AsRef::as_ref));
-        Failure::usage(format!("{message} (of {})", environment.name()))
-    })
-}
-
-/// The id of an actor as written on the command line; ids are numbers in most packages and texts in others.
-pub(super) fn actor(environment: &Environment, text: &str) -> Result<Value, Failure> {
-    let number = text.parse::<i64>().map(Value::from);
-    let candidates = [number.unwrap_or(Value::Null), Value::from(text)];
-    let found = candidates.into_iter().find(|id| environment.actor(id).is_some());
-    found.ok_or_else(|| {
-        let known = environment.actors().iter().map(|actor| format!("{} ({})", plain(&actor.id), actor.name));
-        let known: Vec<String> = known.collect();
-        Failure::usage(format!("there is no actor with the id {text}; there are: {}", known.join(", ")))
-    })
-}
 
 /// A call on one line.
 pub(super) fn call(tool: &str, arguments: &Map<String, Value>) -> String {
@@ -141,12 +116,4 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
         let _ = writeln!(text, "  {mark}  {}: {}", check.name, check.reason);
     }
     text
-}
-
-/// A JSON value as a person would write it.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

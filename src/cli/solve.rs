@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Failure, packages, print, shown};
+use super::{Failure, packages, print, shown, task_name};
 use crate::config::PackageOptions;
 use crate::engine::environment::Environment;
 use crate::engine::execute::ExecuteError;
@@ -107,7 +107,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let environment = packages::load(&options.packages, &options.environment)?;
     let solutions: Vec<Solution> = match &options.task {
         Some(task) => {
-            let name = shown::task_name(&environment, task)?;
+            let name = task_name(task, environment.tasks().keys())?;
             let found = environment.tasks().get(&name).into_iter();
             found.map(|task| solve(&environment, task, options.seed)).collect()
         }

@@ -67,7 +67,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let server = Server::new(
         environment,
         Attached::Episode {
-            live,
+            live: Arc::clone(&live),
             recorder: recorder.clone(),
         },
     );
@@ -89,7 +89,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     // A read from stdin can't be cancelled; waiting for it would keep the process until the next line.
     runtime.shutdown_background();
     served.map_err(|err| Failure::failed(err.to_string()))?;
-    match recorder.map(|recorder| recorder.finish()) {
+    match recorder.map(|recorder| recorder.finish(&live.lock())) {
         Some(Err(err)) => Err(Failure::failed(format!(
             "failed to write the trajectory: {err}"
         ))),
@@ -100,8 +100,8 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 fn open(options: &Options) -> Result<Arc<LiveEpisode>, Failure> {
     let failed = |err: FarmError| Failure::failed(err.to_string());
     let farm = Farm::open(&options.packages.envs, FarmLimits::default()).map_err(failed)?;
-    let name = environment_name(&options.environment, &farm.environment_names())?;
-    let environment = farm.environment(&name).map_err(failed)?;
+    let name = environment_name(&options.environment, &farm)?;
+    let environment = farm.environment(name.as_ref()).map_err(failed)?;
     let task = options
         .task
         .as_deref()

@@ -13,12 +13,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::difference::Difference;
-use super::{Failure, packages, print, shown};
+use super::{Failure, packages, print, shown, task_name};
 use crate::config::PackageOptions;
 use crate::engine::environment::Environment;
 use crate::engine::verify::Verdict;
 use crate::episode::{self, Episode, EpisodeLimits, EpisodeState};
-use crate::id::TaskName;
 use crate::telemetry::{self, LogFormat};
 use crate::trajectory::{Header, Trajectory};
 
@@ -146,8 +145,7 @@ fn verify(environment: &Arc<Environment>, trajectory: &Trajectory, answer: Optio
 
 /// A fresh episode under the trajectory's conditions.
 fn replayable(environment: &Arc<Environment>, header: &Header) -> Result<Episode, Failure> {
-    let task = header.task.as_deref().map(|task| shown::task_name(environment, task)).transpose()?;
-    let task: Option<TaskName> = task;
+    let task = header.task.as_deref().map(|task| task_name(task, environment.tasks().keys())).transpose()?;
     // What was recorded kept within the limits of its day.
     let limits = EpisodeLimits {
         calls_max: usize::MAX,

@@ -14,14 +14,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Front;
-use super::body::{EnvironmentPath, EpisodePath, Parameters, unknown_episode};
+use super::body::{EnvironmentPath, EpisodePath, Parameters};
 use super::error::{ApiError, Code};
 use super::message::{Era, Message, legible};
 use super::scratch::{Caller, Key};
-use super::trainer::{environment_error, parse_task};
-use crate::engine::Environment;
+use super::trainer::task_name;
+use crate::engine::environment::Environment;
 use crate::farm::{EpisodeSpec, LiveEpisode};
-use crate::id::{EnvironmentName, EpisodeId, TaskName};
+use crate::id::{EpisodeId, TaskName};
 use crate::mcp::{self, Attached, Server};
 
 /// The header that names a session of the older protocol.
@@ -54,8 +54,7 @@ pub(super) async fn in_episode(State(front): State<Front>, request: Request) -> 
         Ok(message) => message,
         Err(response) => return response,
     };
-    let live =
-        path.and_then(|EpisodePath(id)| front.farm.episode(&id).map_err(|_| unknown_episode()));
+    let live = path.and_then(|EpisodePath(id)| Ok(front.farm.episode(&id)?));
     match live {
         Ok(live) => {
             forward(
@@ -95,7 +94,7 @@ pub(super) async fn in_environment(State(front): State<Front>, request: Request)
             }
         }
         (Era::Sessions, Some("initialize")) => begin_session(&front, place, message).await,
-        (Era::Sessions, _) => match session(&front, &place.name, message.headers()) {
+        (Era::Sessions, _) => match session(&front, &place.environment, message.headers()) {
             Ok((_, live)) => forward(&front, place.environment, in_live(live), message).await,
             Err(error) => error.into_json_rpc(message.id.as_ref()),
         },
@@ -109,7 +108,7 @@ pub(super) async fn end_session(
     headers: HeaderMap,
 ) -> Response {
     let ended = path
-        .and_then(|EnvironmentPath(name)| session(&front, &name, &headers))
+        .and_then(|EnvironmentPath(environment)| session(&front, &environment, &headers))
         .and_then(|(id, _)| front.farm.remove(&id).map_err(|_| unknown_session()));
     match ended {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -119,7 +118,6 @@ pub(super) async fn end_session(
 
 /// What a request to `/envs/{name}/mcp` says in its URL and about its caller.
 struct Place {
-    name: EnvironmentName,
     environment: Arc<Environment>,
     task: Option<TaskName>,
     seed: u64,
@@ -130,7 +128,7 @@ struct Place {
 impl Place {
     fn spec(&self) -> EpisodeSpec {
         EpisodeSpec {
-            environment: self.name.clone(),
+            environment: self.environment.name().clone(),
             task: self.task.clone(),
             seed: self.seed,
             actor: None,
@@ -139,12 +137,11 @@ impl Place {
 }
 
 async fn place(front: &Front, parts: &mut axum::http::request::Parts) -> Result<Place, ApiError> {
-    let EnvironmentPath(name) = EnvironmentPath::from_request_parts(parts, front).await?;
+    let EnvironmentPath(environment) = EnvironmentPath::from_request_parts(parts, front).await?;
     let Parameters(play) = Parameters::<Play>::from_request_parts(parts, front).await?;
-    let environment = front.farm.environment(&name).map_err(environment_error)?;
     let task = play
         .task
-        .map(|task| parse_task(&environment, &task))
+        .map(|task| task_name(&environment, &task))
         .transpose()?;
     if play
         .alias
@@ -159,7 +156,6 @@ async fn place(front: &Front, parts: &mut axum::http::request::Parts) -> Result<
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(address)| *address);
     Ok(Place {
-        name,
         environment,
         task,
         seed: play.seed.unwrap_or_default(),
@@ -191,7 +187,7 @@ fn scratch_episode(
         },
     };
     let key = Key {
-        environment: place.name.clone(),
+        environment: place.environment.name().clone(),
         task: place.task.clone(),
         seed: place.seed,
         caller,
@@ -200,7 +196,7 @@ fn scratch_episode(
     front
         .scratch
         .episode(&front.farm, key)
-        .map_err(environment_error)
+        .map_err(ApiError::from)
 }
 
 /// Creates the episode that is the session, answers `initialize` from it, and names it in the answer.
@@ -211,7 +207,7 @@ async fn begin_session(front: &Front, place: Place, message: Message) -> Respons
         .and_then(|id| front.farm.episode(&id).map(|live| (id, live)));
     let (id, live) = match created {
         Ok(created) => created,
-        Err(err) => return environment_error(err).into_json_rpc(message.id.as_ref()),
+        Err(err) => return ApiError::from(err).into_json_rpc(message.id.as_ref()),
     };
     let response = forward(front, place.environment, in_live(live), message).await;
     let (mut head, body) = response.into_parts();
@@ -234,7 +230,7 @@ async fn begin_session(front: &Front, place: Place, message: Message) -> Respons
 
 fn session(
     front: &Front,
-    name: &EnvironmentName,
+    environment: &Environment,
     headers: &HeaderMap,
 ) -> Result<(EpisodeId, Arc<LiveEpisode>), ApiError> {
     let Some(id) = headers.get(SESSION) else {
@@ -249,7 +245,7 @@ fn session(
         .and_then(|id| EpisodeId::parse(id).ok())
         .ok_or_else(unknown_session)?;
     let live = front.farm.episode(&id).map_err(|_| unknown_session())?;
-    if live.environment().name() == name {
+    if live.environment().name() == environment.name() {
         Ok((id, live))
     } else {
         Err(unknown_session())

@@ -1,5 +1,6 @@
 //! Reading paths, queries and JSON bodies, with our own errors where they can't be read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -10,9 +11,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use super::Front;
 use super::error::{ApiError, Code};
 use crate::config::BODY_READ_MS_MAX;
-use crate::id::{EnvironmentName, EpisodeId};
+use crate::engine::environment::Environment;
+use crate::id::EpisodeId;
 
 /// The episode a path names.
 #[derive(Debug, Clone, Copy)]
@@ -29,21 +32,16 @@ impl<S: Send + Sync> FromRequestParts<S> for EpisodePath {
     }
 }
 
-/// The environment a path names. It is a valid name, not necessarily one that exists.
-#[derive(Debug, Clone)]
-pub(super) struct EnvironmentPath(pub(super) EnvironmentName);
+/// The environment a path names.
+#[derive(Debug)]
+pub(super) struct EnvironmentPath(pub(super) Arc<Environment>);
 
-impl<S: Send + Sync> FromRequestParts<S> for EnvironmentPath {
+impl FromRequestParts<Front> for EnvironmentPath {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let text = path_segment(parts, state).await?;
-        EnvironmentName::parse(&text).map(Self).map_err(|err| {
-            ApiError::new(
-                Code::UnknownEnvironment,
-                format!("{err}; GET /environments lists what is served"),
-            )
-        })
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, ApiError> {
+        let name = path_segment(parts, front).await?;
+        Ok(Self(front.farm.environment(&name)?))
     }
 }
 

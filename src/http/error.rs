@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::config::RETRY_AFTER_S;
+use crate::episode::EpisodeError;
+use crate::farm::FarmError;
 use crate::mcp::CallFailure;
 
 /// Every error code of the HTTP interface; a code is never reused for something else.
@@ -159,6 +161,31 @@ impl IntoResponse for ApiError {
         let (status, code) = self.code.parts();
         let body = json!({"error": {"code": code, "message": self.message}});
         self.with_headers((status, Json(body)).into_response())
+    }
+}
+
+impl From<FarmError> for ApiError {
+    fn from(err: FarmError) -> Self {
+        let code = match &err {
+            FarmError::UnknownEnvironment { .. } => Code::UnknownEnvironment,
+            FarmError::InvalidPackage { .. } => Code::InvalidPackage,
+            FarmError::UnknownEpisode => Code::UnknownEpisode,
+            FarmError::AtCapacity { .. } => Code::AtCapacity,
+            FarmError::Episode(EpisodeError::UnknownTask { .. }) => Code::UnknownTask,
+            FarmError::Episode(EpisodeError::UnknownActor { .. }) => Code::UnknownActor,
+            FarmError::Directory { .. } | FarmError::Empty { .. } | FarmError::Randomness(_) => {
+                tracing::error!(%err, "the farm failed");
+                return Self::new(Code::Internal, "the server failed; its log says how");
+            }
+        };
+        let hint = match code {
+            Code::UnknownEnvironment => "; GET /environments lists what is served",
+            Code::UnknownTask => "; GET /environments/{name}/tasks lists them",
+            Code::UnknownActor => "; GET /environments/{name} lists them",
+            Code::UnknownEpisode => "; POST /episodes makes one",
+            _ => "",
+        };
+        Self::new(code, format!("{err}{hint}"))
     }
 }
 

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Front;
-use super::body::{EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody, unknown_episode};
+use super::body::{EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody};
 use super::error::{ApiError, Code};
 use crate::config::EPISODES_PER_REQUEST_MAX;
-use crate::engine::Environment;
-use crate::episode::{CallError, EpisodeError, EpisodeState, Verdict};
+use crate::engine::environment::Environment;
+use crate::engine::verify::Verdict;
+use crate::episode::{CallError, EpisodeState};
 use crate::farm::{EpisodeSpec, FarmError, LiveEpisode};
 use crate::id::{EnvironmentName, EpisodeId, TaskName};
 use crate::mcp::{self, Attached, CallResult, Server};
@@ -29,8 +30,7 @@ pub(super) async fn environments(State(front): State<Front>, headers: HeaderMap)
     let listed: Vec<Value> = front
         .farm
         .environment_names()
-        .iter()
-        .map(|name| match front.farm.environment(name) {
+        .map(|name| match front.farm.environment(name.as_ref()) {
             Ok(environment) => summary(&environment, &base_url(&front, &headers)),
             Err(err) => json!({"name": name, "error": err.to_string()}),
         })
@@ -41,10 +41,9 @@ pub(super) async fn environments(State(front): State<Front>, headers: HeaderMap)
 /// `GET /environments/{name}`.
 pub(super) async fn environment(
     State(front): State<Front>,
-    path: EnvironmentPath,
+    EnvironmentPath(environment): EnvironmentPath,
     headers: HeaderMap,
 ) -> Result<Json<Value>, ApiError> {
-    let environment = named(&front, &path)?;
     let mut described = summary(&environment, &base_url(&front, &headers));
     let actors: Vec<Value> = environment
         .actors()
@@ -59,19 +58,15 @@ pub(super) async fn environment(
 
 /// `GET /environments/{name}/tools`, as in `tools/list`.
 pub(super) async fn tools(
-    State(front): State<Front>,
-    path: EnvironmentPath,
+    EnvironmentPath(environment): EnvironmentPath,
 ) -> Result<Json<Value>, ApiError> {
-    let environment = named(&front, &path)?;
     Ok(Json(json!({"tools": mcp::describe_tools(&environment)})))
 }
 
 /// `GET /environments/{name}/tasks`.
 pub(super) async fn tasks(
-    State(front): State<Front>,
-    path: EnvironmentPath,
+    EnvironmentPath(environment): EnvironmentPath,
 ) -> Result<Json<Value>, ApiError> {
-    let environment = named(&front, &path)?;
     let listed: Vec<Value> = environment
         .tasks()
         .values()
@@ -103,10 +98,6 @@ fn summary(environment: &Environment, base_url: &str) -> Value {
     })
 }
 
-fn named(front: &Front, path: &EnvironmentPath) -> Result<Arc<Environment>, ApiError> {
-    front.farm.environment(&path.0).map_err(environment_error)
-}
-
 /// What `POST /episodes` takes.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,7 +123,7 @@ pub(super) struct EpisodeView {
     seed: u64,
     actor: Value,
     state: EpisodeState,
-    calls: u64,
+    calls: usize,
     instruction: Option<String>,
     context: String,
     mcp_url: String,
@@ -167,41 +158,23 @@ pub(super) async fn create(
         let message = format!("count must be from 1 to {EPISODES_PER_REQUEST_MAX}");
         return Err(ApiError::new(Code::InvalidBody, message));
     }
-    let name = EnvironmentName::parse(&request.environment).map_err(|err| {
-        ApiError::new(
-            Code::UnknownEnvironment,
-            format!("{err}; GET /environments lists what is served"),
-        )
-    })?;
-    let environment = front.farm.environment(&name).map_err(environment_error)?;
+    let environment = front.farm.environment(&request.environment)?;
     let task = request
         .task
-        .map(|task| parse_task(&environment, &task))
+        .map(|task| task_name(&environment, &task))
         .transpose()?;
     let spec = EpisodeSpec {
-        environment: name,
+        environment: environment.name().clone(),
         task,
         seed: request.seed.unwrap_or_default(),
-        actor: request.actor.filter(|actor| !actor.is_null()),
+        actor: request.actor,
     };
     let base_url = base_url(&front, &headers);
-    let mut episodes = Vec::with_capacity(count);
-    for _ in 0..count {
-        let created = front
-            .farm
-            .create(spec.clone())
-            .and_then(|id| Ok(EpisodeView::of(id, &*front.farm.episode(&id)?, &base_url)));
-        match created {
-            Ok(view) => episodes.push(view),
-            Err(err) => {
-                // All or none: a trainer that got half a group couldn't tell which.
-                for EpisodeView { id, .. } in episodes {
-                    drop(front.farm.remove(&id));
-                }
-                return Err(environment_error(err));
-            }
-        }
-    }
+    let created = front.farm.create_all(vec![spec; count])?;
+    let episodes = created
+        .into_iter()
+        .map(|id| Ok(EpisodeView::of(id, &*front.farm.episode(&id)?, &base_url)))
+        .collect::<Result<Vec<EpisodeView>, FarmError>>()?;
     Ok((StatusCode::CREATED, Json(json!({"episodes": episodes}))))
 }
 
@@ -224,7 +197,7 @@ pub(super) async fn remove(
     State(front): State<Front>,
     EpisodePath(id): EpisodePath,
 ) -> Result<StatusCode, ApiError> {
-    front.farm.remove(&id).map_err(|_| unknown_episode())?;
+    front.farm.remove(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -298,9 +271,9 @@ pub(super) async fn verify(
     verdict.map(Json).map_err(|err| match err {
         CallError::Ended { .. } | CallError::Truncated { .. } => ApiError::new(
             Code::EpisodeEnded,
-            "this episode has ended and was judged already; reset it for another attempt",
+            "this episode has ended and was judged on another answer; reset it for another attempt",
         ),
-        CallError::Faulted { .. } => ApiError::new(
+        CallError::Faulted => ApiError::new(
             Code::EnvironmentFault,
             "the environment failed while judging this episode; discard the sample",
         ),
@@ -311,17 +284,18 @@ pub(super) async fn verify(
 }
 
 fn live(front: &Front, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
-    front.farm.episode(&id).map_err(|_| unknown_episode())
+    Ok(front.farm.episode(&id)?)
 }
 
 /// A task of the environment by its name.
-pub(super) fn parse_task(environment: &Environment, name: &str) -> Result<TaskName, ApiError> {
-    TaskName::parse(name)
-        .ok()
-        .filter(|task| environment.tasks().contains_key(task))
+pub(super) fn task_name(environment: &Environment, name: &str) -> Result<TaskName, ApiError> {
+    environment
+        .tasks()
+        .get_key_value(name)
+        .map(|(name, _)| name.clone())
         .ok_or_else(|| {
             let message = format!(
-                "this environment has no such task; GET /environments/{}/tasks lists them",
+                "the environment {0} has no such task; GET /environments/{0}/tasks lists them",
                 environment.name()
             );
             ApiError::new(Code::UnknownTask, message)
@@ -338,18 +312,4 @@ fn base_url(front: &Front, headers: &HeaderMap) -> String {
         .and_then(|host| host.to_str().ok())
         .unwrap_or("localhost");
     format!("http://{host}")
-}
-
-/// What the farm says, for the outside.
-pub(super) fn environment_error(err: FarmError) -> ApiError {
-    let code = match &err {
-        FarmError::UnknownEnvironment { .. } => Code::UnknownEnvironment,
-        FarmError::InvalidPackage { .. } => Code::InvalidPackage,
-        FarmError::UnknownEpisode => return unknown_episode(),
-        FarmError::AtCapacity { .. } => Code::AtCapacity,
-        FarmError::Episode(EpisodeError::UnknownTask) => Code::UnknownTask,
-        FarmError::Episode(EpisodeError::UnknownActor) => Code::UnknownActor,
-        FarmError::Io => Code::Internal,
-    };
-    ApiError::new(code, err.to_string())
 }

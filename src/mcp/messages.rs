@@ -7,8 +7,9 @@ use rmcp::model::{CallToolResult, ContentBlock, Tool, ToolAnnotations};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::engine::{self, Environment};
-use crate::episode::{CallError, Observation};
+use crate::engine::environment::{self, Annotations, Environment};
+use crate::engine::state::Observation;
+use crate::episode::CallError;
 
 /// The result object of `tools/call`; REST's `/calls` answers with the same one.
 #[derive(Debug, Clone, Serialize)]
@@ -36,12 +37,15 @@ pub struct Text {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
     /// The environment has no such tool.
-    #[error("{message}")]
+    #[error("there is no tool {name:?}; {}", suggestion.as_ref().map_or_else(
+        || "tools/list names those there are".to_owned(),
+        |near| format!("did you mean {near}?"),
+    ))]
     UnknownTool {
-        /// Names the tool and the closest ones that exist.
-        message: String,
-        /// The closest names that exist.
-        suggestions: Vec<String>,
+        /// The name that was called, shortened.
+        name: String,
+        /// A tool that may have been meant.
+        suggestion: Option<String>,
     },
     /// The environment is defective; the log says how, the caller doesn't learn it.
     #[error("the environment failed; the episode is faulted and earns no reward")]
@@ -57,33 +61,18 @@ pub(super) fn call_result(
 ) -> Result<CallResult, CallFailure> {
     match outcome {
         Ok(observation) => Ok(CallResult::from(observation)),
-        Err(CallError::UnknownTool { name, suggestions }) => Err(CallFailure::UnknownTool {
-            message: unknown_tool_message(&name, &suggestions),
-            suggestions,
-        }),
+        Err(CallError::UnknownTool { name, suggestion }) => {
+            Err(CallFailure::UnknownTool { name, suggestion })
+        }
         Err(CallError::Ended { .. }) => Ok(CallResult::refusal(
             "episode_ended",
             "this episode has ended; it takes no further calls",
         )),
-        Err(CallError::Truncated { .. }) => Ok(CallResult::refusal(
+        Err(CallError::Truncated { reason }) => Ok(CallResult::refusal(
             "episode_truncated",
-            "this episode has reached a limit and ended; it takes no further calls",
+            &format!("{reason}; this episode has ended and takes no further calls"),
         )),
-        Err(CallError::Faulted { .. }) => Err(CallFailure::Faulted),
-    }
-}
-
-fn unknown_tool_message(name: &str, suggestions: &[String]) -> String {
-    /// Longest part of an unknown name that is repeated: it came from outside and may be anything.
-    const SHOWN_MAX: usize = 64;
-    let shown: String = name.chars().take(SHOWN_MAX).collect();
-    if suggestions.is_empty() {
-        format!("unknown tool {shown:?}; tools/list names the tools there are")
-    } else {
-        format!(
-            "unknown tool {shown:?}; did you mean {}?",
-            suggestions.join(", ")
-        )
+        Err(CallError::Faulted) => Err(CallFailure::Faulted),
     }
 }
 
@@ -137,7 +126,8 @@ impl From<CallFailure> for ErrorData {
     fn from(failure: CallFailure) -> Self {
         let message = failure.to_string();
         match failure {
-            CallFailure::UnknownTool { suggestions, .. } => {
+            CallFailure::UnknownTool { suggestion, .. } => {
+                let suggestions: Vec<String> = suggestion.into_iter().collect();
                 Self::invalid_params(message, Some(json!({"suggestions": suggestions})))
             }
             CallFailure::Faulted => Self::internal_error(message, None),
@@ -152,8 +142,8 @@ pub(super) fn tools(environment: &Environment) -> Vec<Tool> {
 }
 
 /// One tool as `tools/list` has it. The schemas are shared, not copied.
-pub(super) fn tool(tool: &engine::Tool) -> Tool {
-    let engine::Annotations {
+pub(super) fn tool(tool: &environment::Tool) -> Tool {
+    let Annotations {
         read_only,
         destructive,
         idempotent,

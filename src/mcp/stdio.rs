@@ -7,11 +7,14 @@ use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::stdio_pipes;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::Server;
 use crate::config::BODY_BYTES_MAX;
-use crate::episode::Episode;
+use crate::engine::state::Observation;
+use crate::episode::{Episode, step};
+use crate::trajectory::{self, Line};
 
 /// Why serving over stdio failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +55,6 @@ pub struct Recorder {
 
 struct Recording {
     writer: Box<dyn io::Write + Send>,
-    steps_written: usize,
     failure: Option<io::Error>,
 }
 
@@ -68,36 +70,39 @@ impl Recorder {
     /// # Errors
     /// The header couldn't be written.
     pub fn begin(writer: impl io::Write + Send + 'static, episode: &Episode) -> io::Result<Self> {
-        let mut recording = Recording {
-            writer: Box::new(writer),
-            steps_written: 0,
+        let mut writer: Box<dyn io::Write + Send> = Box::new(writer);
+        trajectory::write(&mut writer, &Line::Episode(episode.header()))?;
+        let recording = Recording {
+            writer,
             failure: None,
         };
-        recording.append(episode)?;
         Ok(Self {
             recording: Mutex::new(recording),
         })
     }
 
-    /// Appends the steps that are not yet recorded. A failure to write must not keep the agent from its work: it is logged
-    /// once and told by [`Recorder::finish`].
-    pub(super) fn record(&self, episode: &Episode) {
-        let mut recording = self.lock();
-        if recording.failure.is_some() {
-            return;
-        }
-        if let Err(err) = recording.append(episode) {
-            tracing::error!(%err, "failed to write the trajectory; the calls from here on are not recorded");
-            recording.failure = Some(err);
-        }
+    /// Appends a call. A failure to write must not keep the agent from its work: it is logged once and told by
+    /// [`Recorder::finish`].
+    pub(super) fn record(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        observation: &Observation,
+    ) {
+        self.lock()
+            .append(&Line::Call(step(tool, arguments, observation)));
     }
 
-    /// Says whether everything was written.
+    /// Appends how the episode ended, if it has, and says whether everything was written.
     ///
     /// # Errors
     /// The first failure to write.
-    pub fn finish(&self) -> io::Result<()> {
-        self.lock().failure.take().map_or(Ok(()), Err)
+    pub fn finish(&self, episode: &Episode) -> io::Result<()> {
+        let mut recording = self.lock();
+        if let Some(end) = episode.end() {
+            recording.append(&Line::End(end));
+        }
+        recording.failure.take().map_or(Ok(()), Err)
     }
 
     fn lock(&self) -> MutexGuard<'_, Recording> {
@@ -108,9 +113,13 @@ impl Recorder {
 }
 
 impl Recording {
-    fn append(&mut self, episode: &Episode) -> io::Result<()> {
-        let _ = episode.trajectory();
-        self.steps_written += 1;
-        self.writer.flush()
+    fn append(&mut self, line: &Line) {
+        if self.failure.is_some() {
+            return;
+        }
+        if let Err(err) = trajectory::write(&mut self.writer, line) {
+            tracing::error!(%err, "failed to write the trajectory; the calls from here on are not recorded");
+            self.failure = Some(err);
+        }
     }
 }

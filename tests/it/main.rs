@@ -2,3 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failing test says where it failed")]
 
 mod database;
+mod http;
+mod mcp;
+mod random_requests;
+mod stdio;
+mod support;
