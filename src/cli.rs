@@ -68,9 +68,9 @@ enum Command {
     Serve(serve::Options),
     Stdio(stdio::Options),
     List(list::Options),
-    Check(check::Options),
     Solve(solve::Options),
     Verify(verify::Options),
+    Check(check::Options),
     New(new::Options),
     Schemas(schemas::Options),
 }
