@@ -3,9 +3,14 @@
 //!
 //! To add a command: a module with `Options` (clap's `Args`) and `run`, a variant of `Command`, an arm in [`run`].
 
+mod check;
 mod list;
+mod packages;
+// mod schemas;
 mod serve;
+// mod solve;
 mod stdio;
+// mod verify;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -58,6 +63,10 @@ enum Command {
     Serve(serve::Options),
     Stdio(stdio::Options),
     List(list::Options),
+    Check(check::Options),
+    // Solve(solve::Options),
+    // Verify(verify::Options),
+    // Schemas(schemas::Options),
 }
 
 /// Runs the command that the process was started with.
@@ -78,13 +87,19 @@ pub fn run() -> ExitCode {
         Command::Serve(options) => serve::run(options),
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
+        Command::Check(options) => check::run(&options),
+        // Command::Solve(options) => solve::run(&options),
+        // Command::Verify(options) => verify::run(&options),
+        // Command::Schemas(options) => schemas::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(failure) => {
-            let label = "error:";
-            let label = label.if_supports_color(Stream::Stderr, |label| label.red());
-            drop(writeln!(io::stderr(), "{label} {failure}"));
+            if !failure.message.is_empty() {
+                let label = "error:";
+                let label = label.if_supports_color(Stream::Stderr, |label| label.red());
+                drop(writeln!(io::stderr(), "{label} {failure}"));
+            }
             ExitCode::from(failure.exit_code)
         }
     }
@@ -104,6 +119,11 @@ impl Failure {
             exit_code: EXIT_FAILED,
             message: message.into(),
         }
+    }
+
+    /// The command did its work, and what it printed says that something is wrong.
+    pub(crate) fn reported() -> Self {
+        Self::failed("")
     }
 
     /// What was asked for makes no sense.

@@ -70,7 +70,7 @@ fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Environme
     let actors = actors(&plain, &package.environment.actors, findings);
     let private = private(&plain, &package, &catalog, findings);
     let history = history(&package, &catalog, findings);
-    let rows = count_rows(&plain, &catalog);
+    let rows = catalog.rows(&plain);
     let pool = Pool::new(image, idle_connections_max());
     let moment = State::default().moment(&conditions(&package, clock_ms));
     let tools = {
@@ -187,15 +187,6 @@ fn history(package: &Package, catalog: &Catalog, findings: &mut Vec<Diagnostic>)
         }
     }
     history
-}
-
-fn count_rows(plain: &Connection, catalog: &Catalog) -> usize {
-    let count = |name: &str| -> usize {
-        let query = format!("SELECT count(*) FROM {}", quote(name));
-        let count = plain.query_row(&query, [], |row| row.get::<_, i64>(0));
-        count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
-    };
-    catalog.tables.iter().map(|table| count(&table.name)).sum()
 }
 
 fn tools(package: &Package, catalog: &Catalog, bound: &Bound<'_>, findings: &mut Vec<Diagnostic>) -> IndexMap<ToolName, Tool> {
