@@ -62,8 +62,13 @@ fn row_table(row: &Map<String, Value>) -> Table {
 }
 
 fn table() -> Table {
+    /// A terminal that says it is narrower doesn't know its width.
+    const WIDTH_MIN: u16 = 30;
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    if table.width().is_some_and(|width| width >= WIDTH_MIN) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table
 }
 
