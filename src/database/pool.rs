@@ -130,8 +130,8 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A connection that shows one episode. Dropping it returns the connection to its pool if it is clean; what was written is
-/// lost unless [`Bound::into_overlay`] takes it.
+/// A connection that shows one episode. Dropping it rolls back and returns the connection to its pool if it is clean then;
+/// what was written is lost unless [`Bound::into_overlay`] takes it.
 pub struct Bound<'p> {
     pool: &'p Pool,
     /// None only while being dropped.
@@ -262,6 +262,7 @@ impl Bound<'_> {
 
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
+        self.rollback();
         if let Some(link) = self.link.take() {
             self.pool.release(link);
         }

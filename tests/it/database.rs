@@ -5,6 +5,7 @@
 mod build;
 mod describe;
 mod differential;
+mod limits;
 mod traps;
 
 use std::sync::Arc;
@@ -71,6 +72,10 @@ fn collect(statement: &mut rusqlite::Statement<'_>) -> String {
         text.push(cells.join("|"));
     }
     text.join("\n")
+}
+
+fn prepare_error(bound: &Bound<'_>, sql: &str) -> String {
+    bound.prepare(sql).map(|_| ()).unwrap_err().to_string()
 }
 
 /// Runs one statement in a transaction of its own.
