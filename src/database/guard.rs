@@ -233,7 +233,6 @@ impl Guard {
                 pragma_name,
                 pragma_value: None,
             } if pragma_name.eq_ignore_ascii_case("data_version")
-                && context.database_name.is_some()
                 && !self.compiling.load(Ordering::Relaxed) =>
             {
                 None

@@ -94,7 +94,10 @@ fn after(pool: &Pool, overlay: &Overlay, sql: &str) -> Overlay {
 
 /// SQLite's own opinion of an episode's file, on a fresh connection.
 fn assert_intact(overlay: &Overlay, image: &Image) -> Connection {
-    let plain = open_bytes(&overlay.materialize(image)).unwrap();
+    let file = overlay.materialize(image);
+    let counted = u32::from_be_bytes(file[28..32].try_into().unwrap());
+    assert_eq!(counted as usize * 1024, file.len());
+    let plain = open_bytes(&file).unwrap();
     assert_eq!(plain_rows(&plain, "PRAGMA integrity_check"), "ok");
     assert_eq!(plain_rows(&plain, "PRAGMA foreign_key_check"), "");
     plain

@@ -141,59 +141,62 @@ fn a_runaway_ends_at_its_budget_and_leaves_nothing() {
     assert_eq!(rows(&bind(&pool, &same), "SELECT count(*) FROM notes"), "1");
 }
 
+/// How far a runaway comes with what its binding may spend.
+fn distance(bound: &Bound<'_>) -> i64 {
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
+    let mut statement = bound.prepare(sql).unwrap();
+    let mut rows = statement.raw_query();
+    let mut last = 0;
+    while let Ok(Some(row)) = rows.next() {
+        last = row.get(0).unwrap();
+    }
+    last
+}
+
 #[test]
 fn budgets_end_at_the_same_step_whatever_ran_before() {
-    let pool = pool();
-    let steps = |bound: &Bound<'_>| {
-        // The budget is spent within this; how far it came is what counts.
-        let mut statement = bound
-            .prepare(
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
-            )
-            .unwrap();
-        let mut rows = statement.raw_query();
-        let mut last = 0i64;
-        while let Ok(Some(row)) = rows.next() {
-            last = row.get(0).unwrap();
+    let plain = Pool::new(image("CREATE TABLE notes(text TEXT) STRICT", ""), 1);
+    for (pool, find) in [
+        (pool(), "SELECT rowid FROM texts('fox')"),
+        (plain, "SELECT * FROM notes"),
+    ] {
+        let with_steps = |steps_max| {
+            let budget = Budget {
+                steps_max,
+                ..BUDGET
+            };
+            pool.bind(&Overlay::default(), moment(0), budget).unwrap()
+        };
+        let measure = |others: usize| {
+            for _ in 0..others {
+                rows(&with_steps(10_000), find);
+                distance(&with_steps(3_000));
+            }
+            let bound = with_steps(20_000);
+            for _ in 0..50 {
+                rows(&bound, find);
+            }
+            distance(&bound)
+        };
+        let first = measure(0);
+        assert!(first > 1_000);
+        for others in [1, 7, 40] {
+            assert_eq!(measure(others), first);
         }
-        last
-    };
+    }
+}
+
+#[test]
+fn compiling_costs_no_steps() {
+    let pool = pool();
+    let numbers = vec!["1"; 5_000].join(",");
+    let sql = format!("SELECT 7 WHERE 0 AND 1 IN ({numbers})");
     let budget = Budget {
-        steps_max: 20_000,
+        steps_max: 0,
         ..BUDGET
     };
-    let find = "SELECT rowid FROM texts('fox')";
-    let measure = |others: usize| {
-        for _ in 0..others {
-            rows(&bind(&pool, &Overlay::default()), find);
-            rows(
-                &bind(&pool, &Overlay::default()),
-                "SELECT count(*) FROM json_each('[1,2,3,4,5,6,7]')",
-            );
-            steps(
-                &pool
-                    .bind(
-                        &Overlay::default(),
-                        moment(0),
-                        Budget {
-                            steps_max: 3_000,
-                            ..BUDGET
-                        },
-                    )
-                    .unwrap(),
-            );
-        }
-        let bound = pool.bind(&Overlay::default(), moment(0), budget).unwrap();
-        for _ in 0..50 {
-            rows(&bound, find);
-        }
-        steps(&bound)
-    };
-    let first = measure(0);
-    assert!(first > 1_000);
-    for others in [1, 7, 40] {
-        assert_eq!(measure(others), first);
-    }
+    let bound = pool.bind(&Overlay::default(), moment(0), budget).unwrap();
+    assert_eq!(rows(&bound, &sql), "");
 }
 
 #[test]
@@ -243,12 +246,18 @@ fn values_have_a_length() {
 #[test]
 fn a_full_overlay_refuses_and_leaves_nothing() {
     let pool = pool();
-    let base = after(&pool, &Overlay::default(), ADD);
+    // Free pages, which SQLite may leave changed when it rolls back.
+    let base = after(
+        &pool,
+        &Overlay::default(),
+        "INSERT INTO notes(text) VALUES (hex(zeroblob(9000)))",
+    );
+    let base = after(&pool, &base, "UPDATE notes SET text = 'short'");
     let fill = "INSERT INTO notes(text) SELECT hex(zeroblob(3000)) FROM json_each('[1,2,3,4,5]')";
     // Few pages wait in the page cache until the end of the transaction; many are written out before.
     for (repeats, statements_before) in [(1, 0), (1, 3), (100, 0)] {
         let budget = Budget {
-            pages_max: base.pages() + 20,
+            pages_max: base.pages() + 5,
             ..BUDGET
         };
         let mut bound = pool.bind(&base, moment(0), budget).unwrap();
