@@ -102,10 +102,7 @@ impl Pool {
 
     fn release(&self, link: Link) {
         // An open transaction, also that of a SELECT nobody finished, would make the next episode read this one's cache.
-        if in_transaction(&link.connection)
-            || !link.connection.is_autocommit()
-            || link.view.is_full()
-        {
+        if in_transaction(&link.connection) || !link.connection.is_autocommit() {
             return;
         }
         drop(link.view.take());

@@ -189,14 +189,24 @@ fn budgets_end_at_the_same_step_whatever_ran_before() {
 #[test]
 fn compiling_costs_no_steps() {
     let pool = pool();
-    let numbers = vec!["1"; 5_000].join(",");
-    let sql = format!("SELECT 7 WHERE 0 AND 1 IN ({numbers})");
+    // Conditions keep the planner busy; with no rows nobody else. Nested in pairs, as nesting has a limit.
+    let mut conditions: Vec<String> = (0..2_048).map(|n| format!("text <> {n}")).collect();
+    while conditions.len() > 1 {
+        conditions = conditions
+            .chunks(2)
+            .map(|pair| format!("({})", pair.join(" AND ")))
+            .collect();
+    }
+    let sql = format!(
+        "SELECT 7 FROM notes WHERE {} ORDER BY made_at",
+        conditions[0]
+    );
     let budget = Budget {
         steps_max: 0,
         ..BUDGET
     };
     let bound = pool.bind(&Overlay::default(), moment(0), budget).unwrap();
-    assert_eq!(rows(&bound, &sql), "");
+    assert!(bound.prepare(&sql).is_ok());
 }
 
 #[test]
