@@ -209,7 +209,7 @@ fn tool(file: &ToolFile, catalog: &Catalog, bound: &Bound<'_>, findings: &mut Ve
         Ok(inputs) => inputs,
         Err(message) => {
             let message = format!("{name}: {message}");
-            findings.push(Diagnostic::new(Code::ToolProfile, TOOLS_FILE, file.input_schema.line, message));
+            findings.push(Diagnostic::new(Code::InputSchemaInvalid, TOOLS_FILE, file.input_schema.line, message));
             return None;
         }
     };

@@ -41,9 +41,11 @@ impl Process {
         writeln!(self.input.as_mut().unwrap(), "{message}").unwrap();
     }
 
+    /// The next line of its output.
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
+        let read = self.output.read_line(&mut line).unwrap();
+        assert!(read > 0, "the output ended");
         line
     }
 
@@ -60,10 +62,23 @@ impl Process {
         answer
     }
 
+    /// Waits for its end. Gives the exit code.
+    fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// Ends the process by closing its stdin. Gives the exit code.
     fn close(mut self) -> Option<i32> {
         drop(self.input.take());
-        self.child.wait().unwrap().code()
+        self.wait()
+    }
+}
+
+impl Drop for Process {
+    /// A failed test leaves nothing running.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
@@ -149,7 +164,7 @@ fn stdio_answers_what_was_asked_before_the_input_ended() {
         .collect();
     let expected: Vec<Value> = (1..=20).map(|id| json!(format!("{id}"))).collect();
     assert_eq!(titles, expected, "in the order of the calls");
-    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    assert_eq!(process.wait(), Some(0));
 }
 
 #[test]
@@ -169,7 +184,7 @@ fn stdio_stops_cleanly_when_asked_to() {
     let mut process = Process::start(&["stdio", "notebook"]);
     process.initialize();
     terminate(&process.child);
-    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    assert_eq!(process.wait(), Some(0));
 }
 
 #[test]
@@ -253,7 +268,7 @@ fn serve_says_where_it_listens_and_how_to_connect() {
         assert!(text.contains(&part), "{part} in {text}");
     }
     terminate(&process.child);
-    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    assert_eq!(process.wait(), Some(0));
 }
 
 #[cfg(unix)]
