@@ -162,6 +162,10 @@ fn private(plain: &Connection, package: &Package, catalog: &Catalog, findings: &
             findings.push(unknown(format!("private names the table {table}, which doesn't exist")));
             continue;
         };
+        if crate::id::is_snake_case(entry) && catalog.tables[index].column(entry).is_none() {
+            findings.push(unknown(format!("private names the column {table}.{}, which doesn't exist", entry.value)));
+            continue;
+        }
         let probe = format!("SELECT count(*) FROM {} WHERE {condition}", quote(table));
         match plain.prepare(&probe) {
             Ok(_) => {

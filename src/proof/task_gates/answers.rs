@@ -105,14 +105,16 @@ fn wrong_sets(gates: &Gates<'_>, members: &[String], answer: &str) -> Vec<String
     wrong
 }
 
-/// Values that the agent saw under the same names as the expected texts, unless the instruction or the answer has them.
+/// Values that the agent saw under the same names as the expected texts or as longer texts with those in them, unless the
+/// instruction or the answer has them.
 fn neighbours(gates: &Gates<'_>, texts: &[String]) -> BTreeSet<String> {
     let wanted: Vec<String> = texts.iter().map(|text| normal(text)).collect();
     let values = gates.played.observed();
     let text_of = |value: &Value| value.as_str().map(str::to_owned);
+    let holds_wanted = |text: &str| wanted.iter().any(|wanted| format!(" {text} ").contains(&format!(" {wanted} ")));
     let names: BTreeSet<&String> = values
         .iter()
-        .filter(|(_, value)| text_of(value).is_some_and(|text| wanted.contains(&normal(&text))))
+        .filter(|(_, value)| text_of(value).is_some_and(|text| holds_wanted(&normal(&text))))
         .map(|(name, _)| name)
         .collect();
     let known = format!(" {} ", normal(&format!("{} {}", gates.task.asked(), gates.task.answer().unwrap_or_default())));
