@@ -1,11 +1,16 @@
 //! envfarm: small, real, code-driven environments for tool-using agents.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod database;
 pub mod engine;
 pub mod episode;
 pub mod farm;
+pub mod http;
 pub mod id;
+pub mod mcp;
 pub mod package;
 pub mod proof;
+pub mod telemetry;
 pub mod trajectory;

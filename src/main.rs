@@ -1,1 +1,7 @@
-fn main() {}
+//! The `envfarm` command; see [`envfarm::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    envfarm::cli::run()
+}

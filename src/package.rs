@@ -25,6 +25,9 @@ pub const TOOLS_FILE: &str = "tools.yaml";
 /// Name of the file with the tasks.
 pub const TASKS_FILE: &str = "tasks.yaml";
 
+/// The files of a package.
+pub const FILES: &[&str] = &[ENVIRONMENT_FILE, SCHEMA_FILE, DATA_FILE, TOOLS_FILE, TASKS_FILE];
+
 /// Largest accepted file of a package. The largest of 1,000 synthesized packages is under 0.2 MB, and a package is meant to
 /// be read by a person; the limit keeps a stranger's package from filling the memory.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -96,23 +99,32 @@ pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
     (Some(package), findings)
 }
 
-/// The packages that `path` stands for: itself, or every folder in it that holds an `environment.yaml`, sorted by name.
+/// The packages that `path` stands for: itself, or every folder in it that holds a file of a package, sorted by name. One
+/// that lacks files counts too, so that it is reported and not passed over.
 ///
 /// # Errors
 /// The directory can't be read.
 pub fn find(path: &Path) -> std::io::Result<Vec<PathBuf>> {
-    if path.join(ENVIRONMENT_FILE).exists() {
+    let holds_package = |directory: &Path| FILES.iter().any(|file| directory.join(file).is_file());
+    if holds_package(path) {
         return Ok(vec![path.to_owned()]);
     }
     let mut packages = Vec::new();
     for entry in std::fs::read_dir(path)? {
         let entry = entry?.path();
-        if entry.join(ENVIRONMENT_FILE).exists() {
+        if holds_package(&entry) {
             packages.push(entry);
         }
     }
     packages.sort();
     Ok(packages)
+}
+
+/// Name of a package's folder, also where it is given as `.`; the name its environment should have.
+pub fn folder_name(directory: &Path) -> String {
+    let canonical = directory.canonicalize();
+    let directory = canonical.as_deref().unwrap_or(directory);
+    directory.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn read_file(path: &Path) -> Result<String, (Code, String)> {

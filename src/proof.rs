@@ -1,6 +1,7 @@
 //! Everything that executes to judge a package: a walk that calls every tool in many states, and gates for every task.
 
 pub(crate) mod task_gates;
+pub mod transcript;
 pub(crate) mod walk;
 
 use std::sync::Arc;

@@ -233,7 +233,6 @@ impl Guard {
                 pragma_name,
                 pragma_value: None,
             } if pragma_name.eq_ignore_ascii_case("data_version")
-                && context.database_name.is_some()
                 && !self.compiling.load(Ordering::Relaxed) =>
             {
                 None
@@ -257,19 +256,17 @@ impl Guard {
     /// SQLite's own tables are not a program's business. Neither is the configuration of a full-text table: FTS5 remembers
     /// it with the connection, where the next episode would meet it.
     fn refused_write(&self, table: &str) -> Option<String> {
-        let own = table
-            .get(..7)
-            .is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"));
-        let config = |full_text: &String| {
-            table
-                .strip_suffix("_config")
-                .is_some_and(|stem| stem.eq_ignore_ascii_case(full_text))
-        };
-        let refused = own
-            || self
-                .full_text_tables
-                .get()
-                .is_some_and(|tables| tables.iter().any(config));
+        let lowercase = table.to_ascii_lowercase();
+        if matches!(lowercase.as_str(), "sqlite_master" | "sqlite_temp_master") {
+            // The first thing CREATE and DROP ask for.
+            return Some("changing the schema".to_owned());
+        }
+        let stem = lowercase.strip_suffix("_config");
+        let configures =
+            |full_text: &String| stem.is_some_and(|stem| stem.eq_ignore_ascii_case(full_text));
+        let full_text_tables = self.full_text_tables.get();
+        let refused = lowercase.starts_with("sqlite_")
+            || full_text_tables.is_some_and(|tables| tables.iter().any(configures));
         refused.then(|| format!("writing to {table}"))
     }
 }
@@ -312,16 +309,11 @@ fn name_action(action: &AuthAction<'_>) -> String {
         AuthAction::AlterTable { .. } => "ALTER TABLE",
         AuthAction::Analyze { .. } => "ANALYZE",
         AuthAction::Reindex { .. } => "REINDEX",
-        AuthAction::CreateVtable { .. } => "CREATE VIRTUAL TABLE",
-        AuthAction::CreateTable { .. }
-        | AuthAction::CreateIndex { .. }
-        | AuthAction::CreateView { .. }
-        | AuthAction::CreateTrigger { .. } => "CREATE",
         AuthAction::CreateTempTable { .. }
         | AuthAction::CreateTempIndex { .. }
         | AuthAction::CreateTempView { .. }
         | AuthAction::CreateTempTrigger { .. } => "CREATE TEMP",
-        _ => "DROP",
+        _ => "changing the schema",
     };
     name.to_owned()
 }

@@ -271,3 +271,116 @@ impl fmt::Debug for Overlay {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const IMAGE_PAGES: u32 = 300;
+
+    /// The plain equivalent: all pages.
+    #[derive(Clone)]
+    struct Model(Vec<Page>);
+
+    #[derive(Debug, Clone)]
+    enum Operation {
+        Write(u32, u8),
+        /// Writes what the image has there.
+        Undo(u32),
+        Append(u8),
+        Truncate(u32),
+        Fork,
+        /// Goes on with what was forked last.
+        Return,
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        prop_oneof![
+            20 => (1..IMAGE_PAGES + 20, any::<u8>()).prop_map(|(number, byte)| Operation::Write(number, byte)),
+            4 => (1..=IMAGE_PAGES).prop_map(Operation::Undo),
+            10 => any::<u8>().prop_map(Operation::Append),
+            1 => (1..IMAGE_PAGES + 20).prop_map(Operation::Truncate),
+            2 => Just(Operation::Fork),
+            1 => Just(Operation::Return),
+        ]
+    }
+
+    fn image() -> Image {
+        let page = |number: u32| [number as u8; PAGE_BYTES];
+        Image::new((1..=IMAGE_PAGES).flat_map(page).collect())
+    }
+
+    fn write(overlay: &mut Overlay, model: &mut Model, image: &Image, number: u32, page: &Page) {
+        overlay.write(number, page, image, usize::MAX).unwrap();
+        let number = number as usize;
+        if model.0.len() < number {
+            model.0.resize(number, [0; PAGE_BYTES]);
+        }
+        model.0[number - 1] = *page;
+    }
+
+    fn apply(overlay: &mut Overlay, model: &mut Model, image: &Image, operation: &Operation) {
+        match *operation {
+            Operation::Write(number, byte) => {
+                write(overlay, model, image, number, &[byte; PAGE_BYTES])
+            }
+            Operation::Undo(number) => {
+                write(overlay, model, image, number, image.page(number).unwrap())
+            }
+            Operation::Append(byte) => {
+                let number = model.0.len() as u32 + 1;
+                write(overlay, model, image, number, &[byte; PAGE_BYTES]);
+            }
+            Operation::Truncate(pages) => {
+                overlay.truncate(pages, image);
+                model.0.resize(pages as usize, [0; PAGE_BYTES]);
+            }
+            Operation::Fork | Operation::Return => {}
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_overlay_is_a_file(operations in vec(operation(), 1..400)) {
+            let image = image();
+            let pages = image.bytes().chunks(PAGE_BYTES).map(|page| page.try_into().unwrap()).collect();
+            let mut now = (Overlay::default(), Model(pages));
+            let mut forks = vec![now.clone()];
+            for operation in &operations {
+                match operation {
+                    Operation::Fork => forks.push(now.clone()),
+                    Operation::Return => now = forks.pop().unwrap_or(now),
+                    _ => apply(&mut now.0, &mut now.1, &image, operation),
+                }
+            }
+            forks.push(now);
+            for (overlay, model) in &forks {
+                prop_assert!(overlay.materialize(&image) == model.0.concat());
+                let root = overlay.root.as_ref();
+                let chunks = || root.into_iter().flat_map(|root| &root.chunks);
+                prop_assert!(chunks().all(|chunk| !chunk.is_empty() && chunk.len() <= CHUNK_PAGES_MAX));
+                prop_assert_eq!(overlay.pages(), chunks().map(|chunk| chunk.len()).sum::<usize>());
+            }
+        }
+    }
+
+    #[test]
+    fn what_equals_the_image_is_not_kept() {
+        let image = image();
+        let mut overlay = Overlay::default();
+        overlay.write(7, &[0; PAGE_BYTES], &image, 1).unwrap();
+        assert!(
+            overlay.write(8, &[0; PAGE_BYTES], &image, 1).is_err(),
+            "full"
+        );
+        overlay.write(7, &[1; PAGE_BYTES], &image, 1).unwrap();
+        overlay.write(8, &[8; PAGE_BYTES], &image, 1).unwrap();
+        overlay.write(7, &[7; PAGE_BYTES], &image, 1).unwrap();
+        assert!(overlay.root.is_none());
+    }
+}

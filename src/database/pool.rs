@@ -96,16 +96,13 @@ impl Pool {
             pool: self,
             link: Some(link),
             changes_before,
-            in_call: false,
+            before: None,
         })
     }
 
     fn release(&self, link: Link) {
         // An open transaction, also that of a SELECT nobody finished, would make the next episode read this one's cache.
-        if in_transaction(&link.connection)
-            || !link.connection.is_autocommit()
-            || link.view.is_full()
-        {
+        if in_transaction(&link.connection) || !link.connection.is_autocommit() {
             return;
         }
         drop(link.view.take());
@@ -130,15 +127,15 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A connection that shows one episode. Dropping it returns the connection to its pool if it is clean; what was written is
-/// lost unless [`Bound::into_overlay`] takes it.
+/// A connection that shows one episode. Dropping it rolls back and returns the connection to its pool if it is clean then;
+/// what was written is lost unless [`Bound::into_overlay`] takes it.
 pub struct Bound<'p> {
     pool: &'p Pool,
     /// None only while being dropped.
     link: Option<Link>,
     changes_before: u64,
-    /// Between [`Bound::begin`] and its end.
-    in_call: bool,
+    /// The pages as they were at [`Bound::begin`]; None outside of a transaction.
+    before: Option<Overlay>,
 }
 
 impl Bound<'_> {
@@ -149,7 +146,7 @@ impl Bound<'_> {
     /// allowed in a program"); or `SQLITE_ABORT_ROLLBACK` if an earlier statement of the call has rolled everything back.
     pub fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, rusqlite::Error> {
         let link = self.link();
-        if self.in_call && link.connection.is_autocommit() {
+        if self.before.is_some() && link.connection.is_autocommit() {
             // RAISE(ROLLBACK), or an interrupted write. What ran now would commit by itself.
             let code = ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK);
             let message = "the call has been rolled back by an earlier statement".to_owned();
@@ -180,7 +177,7 @@ impl Bound<'_> {
     /// [`DatabaseError::Transaction`] if one is open already.
     pub fn begin(&mut self) -> Result<(), DatabaseError> {
         self.transact("BEGIN")?;
-        self.in_call = true;
+        self.before = Some(self.link().view.overlay());
         Ok(())
     }
 
@@ -191,19 +188,22 @@ impl Bound<'_> {
     pub fn commit(&mut self) -> Result<(), DatabaseError> {
         let committed = self.transact("COMMIT");
         match committed {
-            Ok(()) => self.in_call = false,
+            Ok(()) => self.before = None,
             Err(_) => self.rollback(),
         }
         committed
     }
 
-    /// Rolls back whatever is open. An interrupted write has rolled everything back already; then there is nothing to do.
+    /// Puts everything back to where it was at [`Bound::begin`], whether SQLite has rolled back already (as an interrupted
+    /// write does) or not.
     pub fn rollback(&mut self) {
-        self.in_call = false;
-        if !self.link().connection.is_autocommit() && self.transact("ROLLBACK").is_err() {
-            // Never seen. The episode must not go on with half a transaction, so show nothing of it and, since the
-            // transaction is still open, don't use the connection again.
-            drop(self.link().view.take());
+        if !self.link().connection.is_autocommit() {
+            // Were it to fail, the transaction would stay open and the connection not be used again.
+            let _ = self.transact("ROLLBACK");
+        }
+        if let Some(before) = self.before.take() {
+            // SQLite restores what is in use. Unused pages may keep what was written: harmless, but other bytes.
+            self.link().view.restore(before);
         }
     }
 
@@ -259,6 +259,7 @@ impl Bound<'_> {
 
 impl Drop for Bound<'_> {
     fn drop(&mut self) {
+        self.rollback();
         if let Some(link) = self.link.take() {
             self.pool.release(link);
         }

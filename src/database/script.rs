@@ -123,7 +123,7 @@ mod tests {
             .collect();
         assert_eq!(
             found,
-            [(2, "INSERT", 32), (3, "CREATE", 91), (6, "create", 26)]
+            [(2, "INSERT", 32), (3, "CREATE", 92), (6, "create", 25)]
         );
     }
 }

@@ -57,13 +57,21 @@ impl View {
     /// Shows another episode. Nothing SQLite has cached is used any more.
     pub(super) fn show(&self, overlay: Overlay, now_ms: i64, pages_max: usize) {
         let mut shown = self.lock();
-        shown.overlay = overlay;
         shown.pages_max = pages_max;
         shown.full = false;
-        shown.counter_highest = shown.counter_highest.wrapping_add(1);
-        shown.counter = shown.counter_highest;
+        shown.replace(overlay);
         drop(shown);
         self.now_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Shows other pages of the same episode.
+    pub(super) fn restore(&self, overlay: Overlay) {
+        self.lock().replace(overlay);
+    }
+
+    /// The pages as they are now.
+    pub(super) fn overlay(&self) -> Overlay {
+        self.lock().overlay.clone()
     }
 
     /// Takes the overlay out, leaving the untouched image.
@@ -156,6 +164,12 @@ impl View {
 }
 
 impl Shown {
+    fn replace(&mut self, overlay: Overlay) {
+        self.overlay = overlay;
+        self.counter_highest = self.counter_highest.wrapping_add(1);
+        self.counter = self.counter_highest;
+    }
+
     /// SQLite counts on from the number it was given, and remembers what it wrote.
     fn take_counter_over(&mut self, page: &Page) {
         let [a, b, c, d] = [0, 1, 2, 3].map(|at| page[COUNTER_OFFSETS[0] + at]);

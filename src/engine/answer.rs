@@ -11,6 +11,7 @@ use regex::Regex;
 
 use super::environment::Environment;
 use super::snapshot::{self, Cell};
+use super::solution::PlayedSolution;
 use super::state::{Conditions, State};
 use super::task::Task;
 use super::verify::JudgeError;
@@ -69,8 +70,13 @@ pub(crate) struct Facts {
     pub dates: Vec<Day>,
 }
 
-/// What an answer to `task` must and must not state, given the state its solution leaves.
-pub(crate) fn key(environment: &Environment, task: &Task, state: &State, conditions: &Conditions) -> Result<Key, JudgeError> {
+/// What an answer to `task` must and must not state, given its solution.
+pub(crate) fn key(
+    environment: &Environment,
+    task: &Task,
+    solution: &PlayedSolution,
+    conditions: &Conditions,
+) -> Result<Key, JudgeError> {
     let mut key = Key::default();
     for expect in task.expects() {
         match expect {
@@ -84,7 +90,9 @@ pub(crate) fn key(environment: &Environment, task: &Task, state: &State, conditi
     let known = format!("{}\n{}", task.asked(), task.answer().unwrap_or_default());
     key.allowed = facts(&known);
     if !key.texts.is_empty() {
-        key.others = others(environment, &key, state, conditions, &known)?;
+        key.others = others(environment, &key, &solution.state, conditions)?;
+        key.others.extend(neighbours(&key, solution));
+        key.forget_known(&known);
     }
     Ok(key)
 }
@@ -100,17 +108,23 @@ impl Key {
             self.texts.push(vec![normal(member)]);
         }
     }
+
+    fn wants(&self, text: &str) -> bool {
+        self.texts.iter().flatten().any(|wanted| wanted == text)
+    }
+
+    /// Other names that the instruction or the reference answer has may be repeated.
+    fn forget_known(&mut self, known: &str) {
+        let known: HashSet<String> = phrases(&mask(&normal(known), self)).collect();
+        let nameable = |text: &String| text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
+        let mut others = std::mem::take(&mut self.others);
+        others.retain(|text| nameable(text) && !self.wants(text) && !known.contains(text));
+        self.others = others;
+    }
 }
 
 /// Names that stand in the same columns as an expected one.
-fn others(
-    environment: &Environment,
-    key: &Key,
-    state: &State,
-    conditions: &Conditions,
-    known: &str,
-) -> Result<HashSet<String>, JudgeError> {
-    let wanted: HashSet<&str> = key.texts.iter().flatten().map(String::as_str).collect();
+fn others(environment: &Environment, key: &Key, state: &State, conditions: &Conditions) -> Result<HashSet<String>, JudgeError> {
     let tables = 0..environment.catalog().tables.len();
     let snapshot = snapshot::read(environment, state, conditions, tables)?;
     let mut others = HashSet::new();
@@ -118,16 +132,20 @@ fn others(
         let width = rows.values().next().map_or(0, Vec::len);
         for column in 0..width {
             let texts: HashSet<String> = rows.values().filter_map(|row| text_of(&row[column])).collect();
-            if texts.iter().any(|text| wanted.contains(text.as_str())) {
+            if texts.iter().any(|text| key.wants(text)) {
                 others.extend(texts);
             }
         }
     }
-    let known = mask(&normal(known), key);
-    let known: HashSet<String> = phrases(&known).collect();
-    let nameable = |text: &String| text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
-    others.retain(|text| nameable(text) && !wanted.contains(text.as_str()) && !known.contains(text));
     Ok(others)
+}
+
+/// Names that the solution saw under the same member names as an expected one.
+fn neighbours(key: &Key, solution: &PlayedSolution) -> HashSet<String> {
+    let observed = solution.observed();
+    let texts = || observed.iter().filter_map(|(name, value)| value.as_str().map(|text| (name, normal(text))));
+    let names: HashSet<&String> = texts().filter(|(_, text)| key.wants(text)).map(|(name, _)| name).collect();
+    texts().filter(|(name, _)| names.contains(name)).map(|(_, text)| text).collect()
 }
 
 fn text_of(cell: &Cell) -> Option<String> {
@@ -323,7 +341,8 @@ fn captured_day(found: &regex::Captures<'_>) -> Option<Day> {
 fn captured_number(text: &str, found: &regex::Captures<'_>) -> Option<f64> {
     let (whole, digits) = (found.get(0)?, found.name("digits")?);
     let before = text[..whole.start()].chars().next_back();
-    let within_word = before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    let signed = found.name("sign").is_some();
+    let within_word = before.is_some_and(|letter| letter.is_alphabetic() || letter == '_' || (letter.is_numeric() && !signed));
     let after = &text[digits.end()..];
     let ordinal = ["st", "nd", "rd", "th"].iter().any(|suffix| after.starts_with(suffix));
     if within_word || ordinal || after.starts_with('_') {
@@ -331,8 +350,9 @@ fn captured_number(text: &str, found: &regex::Captures<'_>) -> Option<f64> {
     }
     let number: f64 = digits.as_str().replace(',', "").parse().ok()?;
     // A dash between two numbers or after a word is no minus sign.
-    let sign = found.name("sign").is_some_and(|_| before.is_none_or(|letter| letter.is_whitespace() || letter == '('));
-    Some(if sign { -number } else { number })
+    let starts = |letter: char| letter.is_whitespace() || "($€£".contains(letter);
+    let negative = signed && before.is_none_or(starts);
+    Some(if negative { -number } else { number })
 }
 
 /// The value of a number word, zero to twenty and the tens.
@@ -367,6 +387,7 @@ mod tests {
         assert_eq!(facts("Mar 4").dates, [day(None, 3, 4)]);
         assert_eq!(facts("2026-03-04T10:00:00Z").dates, [day(Some(2026), 3, 4)]);
         assert_eq!(facts("-12.5 and (−3)").numbers, [-12.5, -3.0]);
+        assert_eq!(facts("$-12.50, -$3").numbers, [-12.5, -3.0]);
         assert_eq!(facts("12-14").numbers, [12.0, 14.0]);
         assert_eq!(facts("you may 84.50").numbers, [84.5]);
     }

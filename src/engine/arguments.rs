@@ -48,6 +48,9 @@ impl Inputs {
     /// Compiles an input schema; an error says why it is no valid JSON Schema 2020-12.
     pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
         let root = schema.as_object().ok_or("inputSchema is not an object")?;
+        if root.get("type").and_then(Value::as_str) != Some("object") {
+            return Err("inputSchema is not of type object".to_owned());
+        }
         let none = Map::new();
         let properties = root.get("properties").and_then(Value::as_object).unwrap_or(&none);
         let required: Vec<&str> = root

@@ -89,6 +89,16 @@ impl Catalog {
         self.tables.iter().position(|table| table.name.eq_ignore_ascii_case(name))
     }
 
+    /// Number of rows in all tables.
+    pub(crate) fn rows(&self, connection: &Connection) -> usize {
+        let count = |name: &str| -> usize {
+            let query = format!("SELECT count(*) FROM {}", quote(name));
+            let count = connection.query_row(&query, [], |row| row.get::<_, i64>(0));
+            count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
+        };
+        self.tables.iter().map(|table| count(&table.name)).sum()
+    }
+
     /// Indexes of the tables with these names.
     pub(crate) fn indexes<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> BTreeSet<usize> {
         names.into_iter().filter_map(|name| self.table(name)).collect()

@@ -70,7 +70,7 @@ fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Environme
     let actors = actors(&plain, &package.environment.actors, findings);
     let private = private(&plain, &package, &catalog, findings);
     let history = history(&package, &catalog, findings);
-    let rows = count_rows(&plain, &catalog);
+    let rows = catalog.rows(&plain);
     let pool = Pool::new(image, idle_connections_max());
     let moment = State::default().moment(&conditions(&package, clock_ms));
     let tools = {
@@ -162,6 +162,10 @@ fn private(plain: &Connection, package: &Package, catalog: &Catalog, findings: &
             findings.push(unknown(format!("private names the table {table}, which doesn't exist")));
             continue;
         };
+        if crate::id::is_snake_case(entry) && catalog.tables[index].column(entry).is_none() {
+            findings.push(unknown(format!("private names the column {table}.{}, which doesn't exist", entry.value)));
+            continue;
+        }
         let probe = format!("SELECT count(*) FROM {} WHERE {condition}", quote(table));
         match plain.prepare(&probe) {
             Ok(_) => {
@@ -189,15 +193,6 @@ fn history(package: &Package, catalog: &Catalog, findings: &mut Vec<Diagnostic>)
     history
 }
 
-fn count_rows(plain: &Connection, catalog: &Catalog) -> usize {
-    let count = |name: &str| -> usize {
-        let query = format!("SELECT count(*) FROM {}", quote(name));
-        let count = plain.query_row(&query, [], |row| row.get::<_, i64>(0));
-        count.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
-    };
-    catalog.tables.iter().map(|table| count(&table.name)).sum()
-}
-
 fn tools(package: &Package, catalog: &Catalog, bound: &Bound<'_>, findings: &mut Vec<Diagnostic>) -> IndexMap<ToolName, Tool> {
     let mut tools = IndexMap::new();
     for file in &package.tools {
@@ -214,7 +209,7 @@ fn tool(file: &ToolFile, catalog: &Catalog, bound: &Bound<'_>, findings: &mut Ve
         Ok(inputs) => inputs,
         Err(message) => {
             let message = format!("{name}: {message}");
-            findings.push(Diagnostic::new(Code::ToolProfile, TOOLS_FILE, file.input_schema.line, message));
+            findings.push(Diagnostic::new(Code::InputSchemaInvalid, TOOLS_FILE, file.input_schema.line, message));
             return None;
         }
     };

@@ -141,7 +141,7 @@ pub(crate) fn compile(
     for input in inputs {
         if matches!(input.as_str(), "actor" | "now" | "args") {
             let message = format!("the input {input} hides the parameter :{input} that every call has");
-            compiler.report(Code::ToolProfile, tool.input_schema.line, message);
+            compiler.report(Code::NameDuplicate, tool.input_schema.line, message);
         }
     }
     let steps = tool.program.iter().filter_map(|step| compiler.step(step)).collect();

@@ -31,6 +31,30 @@ pub(crate) struct PlayedSolution {
     pub calls: Vec<Played>,
 }
 
+impl PlayedSolution {
+    /// Every scalar in the results, with its member's name.
+    pub(crate) fn observed(&self) -> Vec<(String, Value)> {
+        observed(&self.calls)
+    }
+}
+
+/// Every scalar in the results of calls, with its member's name.
+pub(crate) fn observed(calls: &[Played]) -> Vec<(String, Value)> {
+    let mut values = Vec::new();
+    for result in calls.iter().filter_map(|call| call.observation.structured()) {
+        collect("", result, &mut values);
+    }
+    values
+}
+
+fn collect(name: &str, value: &Value, values: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, member)| collect(name, member, values)),
+        Value::Array(elements) => elements.iter().for_each(|element| collect(name, element, values)),
+        scalar => values.push((name.to_owned(), scalar.clone())),
+    }
+}
+
 /// Why a reference solution doesn't run.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum SolutionError {

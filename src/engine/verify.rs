@@ -113,8 +113,6 @@ impl From<SolutionError> for JudgeError {
 pub(crate) struct Expected {
     /// What it changed.
     pub delta: Delta,
-    /// Tables that it may have written.
-    pub written: BTreeSet<usize>,
     /// Cells that can't be compared by value.
     pub volatile: Volatile,
     /// What an answer must and must not state.
@@ -156,10 +154,9 @@ fn compute(environment: &Environment, task: &Task, conditions: &Conditions) -> R
     let delta = changes(environment, &played.state, conditions, &played.state.written)?;
     let delta_again = changes(environment, &again.state, &later, &played.state.written)?;
     let volatile = compare::volatile(environment.catalog(), &delta, &delta_again);
-    let key = answer::key(environment, task, &played.state, conditions)?;
+    let key = answer::key(environment, task, &played, conditions)?;
     Ok(Expected {
         delta,
-        written: played.state.written,
         volatile,
         answer: key,
     })

@@ -117,8 +117,10 @@ codes! {
     // Tools.
     /// A tool name that trainers reserve for themselves.
     ToolReserved "tool_reserved" Error "pick another verb",
-    /// An input schema outside the portable tool profile.
-    ToolProfile "tool_profile" Error "keep inputs flat: typed and described scalars, enums, arrays of scalars or of flat objects",
+    /// An input schema that is no JSON Schema 2020-12 of type object.
+    InputSchemaInvalid "input_schema_invalid" Error "write a JSON Schema (2020-12) whose root has `type: object`",
+    /// An input schema outside the portable tool profile. The tool works, but not with every model provider.
+    ToolProfile "tool_profile" Warning "keep inputs flat: typed and described scalars, enums, arrays of scalars or of flat objects",
     /// A step or return that isn't exactly one of its kinds.
     StepInvalid "step_invalid" Error "a step is one of guard (with code and error), let and run; a return is one of row, rows and value",
     /// SQL of a tool that doesn't compile.

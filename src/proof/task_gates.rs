@@ -16,9 +16,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::engine::environment::Environment;
-use crate::engine::snapshot::{self, Cell, Snapshot};
+use crate::engine::snapshot::{self, Cell, Row};
 use crate::engine::solution::{self, PlayedSolution};
-use crate::engine::state::{Conditions, Observation, State};
+use crate::engine::state::{Conditions, State};
 use crate::engine::task::Task;
 use crate::engine::verify::{self, Expected, JudgeError, Verdict};
 use crate::id::ToolName;
@@ -49,12 +49,19 @@ struct Gates<'g> {
     conditions: Conditions,
     played: PlayedSolution,
     expected: Arc<Expected>,
-    /// Compared content of the final state, for telling whether an attempt really ended elsewhere.
-    content: Content,
 }
 
-/// Compared content of a state: by table, the rows as a multiset without the cells that carry no meaning of their own.
+/// Content of a state: by table, the rows as a multiset without the cells that are left out.
 type Content = BTreeMap<usize, Vec<Vec<Cell>>>;
+
+/// Cells left out when two final states are compared row by row, beside history tables and generated keys.
+#[derive(Debug, Clone, Copy, Default)]
+struct LeftOut {
+    /// Those that move with time and chance: left out where the attempts differ in their number of changes.
+    volatile: bool,
+    /// Those that the agent words itself.
+    free: bool,
+}
 
 /// Executes every gate of a task. `unrelated` are writes that the walk found, to be added to the solution.
 pub(super) fn check(environment: &Environment, task: &Task, unrelated: &[Call]) -> Vec<Diagnostic> {
@@ -99,16 +106,13 @@ impl<'g> Gates<'g> {
         })?;
         let unjudgeable = |err: JudgeError| Box::new(finding(task, Code::SolutionFails, err.to_string()));
         let expected = verify::expected(environment, task, &conditions).map_err(unjudgeable)?;
-        let mut gates = Self {
+        Ok(Self {
             environment,
             task,
             conditions,
             played,
             expected,
-            content: Content::new(),
-        };
-        gates.content = gates.content_of(&gates.played.state).map_err(unjudgeable)?;
-        Ok(gates)
+        })
     }
 
     /// The reference solution earns the reward, whatever the seed, and has an effect that is compared.
@@ -193,38 +197,43 @@ impl<'g> Gates<'g> {
         verdict.is_ok_and(|verdict| verdict.passed)
     }
 
-    /// Whether a state's compared content differs from the solution's. This looks at plain rows, independently of the
-    /// comparison that judges.
-    fn ends_elsewhere(&self, state: &State) -> bool {
-        self.content_of(state).is_ok_and(|content| content != self.content)
+    /// Whether two states differ. This looks at plain rows, independently of the comparison that judges.
+    fn differ(&self, left: &State, right: &State, left_out: LeftOut) -> bool {
+        match (self.content(left, left_out), self.content(right, left_out)) {
+            (Ok(left), Ok(right)) => left != right,
+            // What can't be read isn't told apart.
+            _ => false,
+        }
     }
 
-    fn content_of(&self, state: &State) -> Result<Content, JudgeError> {
-        let tables = 0..self.environment.catalog().tables.len();
-        let compared = tables.filter(|table| !self.environment.history().contains(table));
+    /// Whether a state differs from the one the solution leaves.
+    fn ends_elsewhere(&self, state: &State, left_out: LeftOut) -> bool {
+        self.differ(&self.played.state, state, left_out)
+    }
+
+    fn content(&self, state: &State, left_out: LeftOut) -> Result<Content, JudgeError> {
+        let catalog = self.environment.catalog();
+        let compared = (0..catalog.tables.len()).filter(|table| !self.environment.history().contains(table));
         let snapshot = snapshot::read(self.environment, state, &self.conditions, compared)?;
-        Ok(self.content(&snapshot))
-    }
-
-    fn content(&self, snapshot: &Snapshot) -> Content {
         let volatile = &self.expected.volatile;
-        let touchy: BTreeSet<(usize, usize)> = volatile.changed.iter().map(|(table, _, column)| (*table, *column)).collect();
+        let moving: BTreeSet<(usize, usize)> =
+            volatile.changed.iter().map(|(table, _, column)| (*table, *column)).chain(volatile.added.iter().copied()).collect();
         let mut content = Content::new();
         for (index, rows) in snapshot {
-            let table = &self.environment.catalog().tables[*index];
-            let meaningful = |column: &usize| {
-                let cell = (*index, *column);
-                let reference = table.references.iter().any(|reference| reference.columns.contains(column));
+            let table = &catalog.tables[index];
+            let counts = |column: &usize| {
+                let cell = (index, *column);
                 let generated = table.generates_key() && table.rowid == Some(*column);
-                !(volatile.added.contains(&cell) || touchy.contains(&cell) || self.task.free().contains(&cell) || generated && !reference)
+                let left_out = left_out.volatile && moving.contains(&cell) || left_out.free && self.task.free().contains(&cell);
+                !(generated || left_out)
             };
-            let columns: Vec<usize> = (0..table.columns.len()).filter(meaningful).collect();
-            let mut plain: Vec<Vec<Cell>> =
-                rows.values().map(|row| columns.iter().map(|column| row[*column].clone()).collect()).collect();
+            let columns: Vec<usize> = (0..table.columns.len()).filter(counts).collect();
+            let plain = |row: &Row| columns.iter().map(|column| row[*column].clone()).collect();
+            let mut plain: Vec<Vec<Cell>> = rows.values().map(plain).collect();
             plain.sort_unstable();
-            content.insert(*index, plain);
+            content.insert(index, plain);
         }
-        content
+        Ok(content)
     }
 }
 
@@ -235,25 +244,6 @@ fn finding(task: &Task, code: Code, message: impl AsRef<str>) -> Diagnostic {
 fn failures(verdict: &Verdict) -> String {
     let failed = verdict.checks.iter().filter(|check| !check.passed);
     failed.map(|check| format!("{}: {}", check.name, check.reason)).collect::<Vec<_>>().join("; ")
-}
-
-/// Every value under a member name in the results of `calls`, with the name.
-fn observed<'o>(observations: impl Iterator<Item = &'o Observation>) -> Vec<(String, Value)> {
-    let mut values = Vec::new();
-    for observation in observations {
-        if let Some(result) = observation.structured() {
-            collect("", result, &mut values);
-        }
-    }
-    values
-}
-
-fn collect(name: &str, value: &Value, values: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(members) => members.iter().for_each(|(name, member)| collect(name, member, values)),
-        Value::Array(elements) => elements.iter().for_each(|element| collect(name, element, values)),
-        scalar => values.push((name.to_owned(), scalar.clone())),
-    }
 }
 
 /// True for the names of inputs and members that hold ids.

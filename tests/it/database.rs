@@ -5,6 +5,7 @@
 mod build;
 mod describe;
 mod differential;
+mod limits;
 mod traps;
 
 use std::sync::Arc;
@@ -73,6 +74,10 @@ fn collect(statement: &mut rusqlite::Statement<'_>) -> String {
     text.join("\n")
 }
 
+fn prepare_error(bound: &Bound<'_>, sql: &str) -> String {
+    bound.prepare(sql).map(|_| ()).unwrap_err().to_string()
+}
+
 /// Runs one statement in a transaction of its own.
 fn write(bound: &mut Bound<'_>, sql: &str) {
     bound.begin().unwrap();
@@ -89,7 +94,10 @@ fn after(pool: &Pool, overlay: &Overlay, sql: &str) -> Overlay {
 
 /// SQLite's own opinion of an episode's file, on a fresh connection.
 fn assert_intact(overlay: &Overlay, image: &Image) -> Connection {
-    let plain = open_bytes(&overlay.materialize(image)).unwrap();
+    let file = overlay.materialize(image);
+    let counted = u32::from_be_bytes(file[28..32].try_into().unwrap());
+    assert_eq!(counted as usize * 1024, file.len());
+    let plain = open_bytes(&file).unwrap();
     assert_eq!(plain_rows(&plain, "PRAGMA integrity_check"), "ok");
     assert_eq!(plain_rows(&plain, "PRAGMA foreign_key_check"), "");
     plain

@@ -1,4 +1,11 @@
 //! The integration tests: one binary, one module per layer.
 #![expect(clippy::unwrap_used, reason = "a failing test says where it failed")]
 
+mod broken;
+mod checks;
 mod database;
+mod http;
+mod mcp;
+mod random_requests;
+mod stdio;
+mod support;

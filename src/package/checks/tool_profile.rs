@@ -11,7 +11,7 @@ use crate::package::files::ToolFile;
 use crate::package::{Package, TOOLS_FILE};
 
 /// Keyword of a property that says where valid values come from (`table.column`); used by walks, never served.
-pub const SOURCE_KEYWORD: &str = "x-from";
+pub(crate) const SOURCE_KEYWORD: &str = "x-from";
 
 const ROOT_KEYWORDS: &[&str] = &["type", "properties", "required", "additionalProperties", "description"];
 

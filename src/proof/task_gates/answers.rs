@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::ToSpan;
 use serde_json::Value;
 
-use super::{Gates, observed};
+use super::Gates;
 use crate::engine::answer::{ANSWER_LENGTH_MAX, facts, normal};
 use crate::package::diagnostic::{Code, Diagnostic};
 use crate::package::files::{ExpectFile, OneOrMany};
@@ -65,8 +65,7 @@ fn wrong_numbers(gates: &Gates<'_>, number: f64, answer: &str) -> Vec<String> {
     let known = facts(&format!("{} {answer}", gates.task.asked()));
     let is_known = |other: f64| known.numbers.iter().chain(&known.worded).any(|known| (known - other).abs() < 1e-6);
     let mut others: Vec<f64> = vec![number - 1.0, number + 1.0, number * 100.0, number / 100.0, -number];
-    let observations = gates.played.calls.iter().map(|call| &call.observation);
-    others.extend(observed(observations).iter().filter_map(|(_, value)| value.as_f64()));
+    others.extend(gates.played.observed().iter().filter_map(|(_, value)| value.as_f64()));
     others.retain(|other| !is_known(*other) && (other - number).abs() > 1e-6);
     others.truncate(OTHERS_MAX);
     let others: Vec<String> = others.iter().map(f64::to_string).collect();
@@ -106,15 +105,16 @@ fn wrong_sets(gates: &Gates<'_>, members: &[String], answer: &str) -> Vec<String
     wrong
 }
 
-/// Values that the agent saw under the same names as the expected texts, unless the instruction or the answer has them.
+/// Values that the agent saw under the same names as the expected texts or as longer texts with those in them, unless the
+/// instruction or the answer has them.
 fn neighbours(gates: &Gates<'_>, texts: &[String]) -> BTreeSet<String> {
     let wanted: Vec<String> = texts.iter().map(|text| normal(text)).collect();
-    let observations = gates.played.calls.iter().map(|call| &call.observation);
-    let values = observed(observations);
+    let values = gates.played.observed();
     let text_of = |value: &Value| value.as_str().map(str::to_owned);
+    let holds_wanted = |text: &str| wanted.iter().any(|wanted| format!(" {text} ").contains(&format!(" {wanted} ")));
     let names: BTreeSet<&String> = values
         .iter()
-        .filter(|(_, value)| text_of(value).is_some_and(|text| wanted.contains(&normal(&text))))
+        .filter(|(_, value)| text_of(value).is_some_and(|text| holds_wanted(&normal(&text))))
         .map(|(name, _)| name)
         .collect();
     let known = format!(" {} ", normal(&format!("{} {}", gates.task.asked(), gates.task.answer().unwrap_or_default())));

@@ -4,10 +4,12 @@
 use jiff::ToSpan;
 use serde_json::{Map, Value};
 
-use super::{Call, Gates, is_id, observed};
+use super::{Call, Gates, LeftOut, is_id};
 use crate::engine::catalog::Catalog;
 use crate::engine::snapshot;
+use crate::engine::solution::observed;
 use crate::engine::state::State;
+use crate::engine::task::Source;
 use crate::package::diagnostic::{Code, Diagnostic};
 
 /// Most values tried for one argument.
@@ -33,8 +35,15 @@ pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
     for index in gates.committing() {
         let call = &gates.calls()[index];
         for (name, value) in &call.arguments {
+            let source = gates.task.solution()[index].arguments.iter().find(|(argument, _)| argument == name);
+            // Under the same conditions and with as many changes, an argument that makes no difference leaves the same
+            // bytes: times and tokens too. Only words of the agent's own may differ freely.
+            let left_out = LeftOut {
+                volatile: false,
+                free: source.is_some_and(|(_, source)| matches!(source, Source::Free(_))),
+            };
             for (mutant, code) in confusable(gates, index, call, name, value) {
-                findings.extend(attempt(gates, index, name, mutant, code, &mut tally));
+                findings.extend(attempt(gates, index, name, mutant, code, left_out, &mut tally));
             }
         }
     }
@@ -54,6 +63,7 @@ fn attempt(
     name: &str,
     mutant: Option<Value>,
     code: Code,
+    left_out: LeftOut,
     tally: &mut Tally,
 ) -> Option<Diagnostic> {
     let mut calls = gates.calls();
@@ -67,7 +77,7 @@ fn attempt(
     let attempt = gates.attempt(&calls);
     match attempt.calls[index] {
         None | Some((false, _)) => tally.refused += 1,
-        Some((true, _)) if !gates.ends_elsewhere(&attempt.state) => tally.equivalent += 1,
+        Some((true, _)) if !gates.ends_elsewhere(&attempt.state, left_out) => tally.equivalent += 1,
         Some((true, _)) => {
             tally.executed += 1;
             if gates.rewarded(&attempt.state, gates.task.answer()) {
@@ -112,8 +122,7 @@ fn confusable(gates: &Gates<'_>, index: usize, call: &Call, name: &str, value: &
 /// Other values of the same name that the agent saw before the call; for an id, ids of the same thing.
 fn seen(gates: &Gates<'_>, index: usize, name: &str, value: &Value) -> Vec<Value> {
     const SEEN_MAX: usize = 4;
-    let earlier = gates.played.calls[..index].iter().map(|played| &played.observation);
-    let values = observed(earlier);
+    let values = observed(&gates.played.calls[..index]);
     let same_name = values.iter().filter(|(found, _)| found == name || (is_id(name) && found == "id"));
     let mut others: Vec<Value> = Vec::new();
     for (_, other) in same_name {

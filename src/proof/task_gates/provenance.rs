@@ -7,10 +7,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
-use super::{Gates, is_id, observed};
+use super::{Gates, is_id};
 use crate::clock;
 use crate::engine::answer::{Facts, facts, normal};
 use crate::engine::arguments::Input;
+use crate::engine::solution::observed;
 use crate::engine::task::Source;
 use crate::episode;
 use crate::package::diagnostic::{Code, Diagnostic};
@@ -69,8 +70,7 @@ impl Known {
         let actor = environment.actor(&gates.conditions.actor).map_or("", |actor| actor.name.as_str());
         let today = clock::format(gates.conditions.clock_ms);
         let told = format!("{}\n{}\n{today}", gates.task.asked(), episode::context(environment, actor));
-        let observations = gates.played.calls[..index].iter().map(|call| &call.observation);
-        let observed = observed(observations);
+        let observed = observed(&gates.played.calls[..index]);
         let texts: Vec<&str> = observed.iter().filter_map(|(_, value)| value.as_str()).collect();
         let texts = texts.join("\n");
         Self {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Call, Gates};
+use super::{Call, Gates, LeftOut};
 use crate::engine::compare;
 use crate::engine::snapshot::Delta;
 use crate::engine::solution::{self, PlayedSolution};
@@ -61,12 +61,16 @@ fn read_calls(gates: &Gates<'_>) -> Vec<Call> {
 
 /// A write that the task didn't ask for costs the reward.
 fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
+    let left_out = LeftOut {
+        volatile: true,
+        free: false,
+    };
     let mut findings = Vec::new();
     let mut tried = 0;
     for call in unrelated {
         let attempt = gates.attempt_from(gates.played.state.clone(), std::slice::from_ref(call));
         let committed = attempt.calls.first().is_some_and(|outcome| matches!(outcome, Some((true, true))));
-        if !committed || !gates.ends_elsewhere(&attempt.state) {
+        if !committed || !gates.ends_elsewhere(&attempt.state, left_out) {
             continue;
         }
         tried += 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Call, Gates};
+use super::{Gates, LeftOut};
 use crate::engine::environment::Environment;
 use crate::engine::state::State;
 use crate::package::diagnostic::{Code, Diagnostic};
@@ -76,15 +76,22 @@ fn dropped(gates: &Gates<'_>) -> Vec<Diagnostic> {
 }
 
 fn repeated(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    // A repeated call moves time, so later times and ids may differ without harm.
+    let left_out = LeftOut {
+        volatile: true,
+        free: false,
+    };
     let mut findings = Vec::new();
     for index in gates.committing() {
-        let mut calls = gates.calls();
-        let again: Call = calls[index].clone();
-        calls.insert(index + 1, again);
-        let attempt = gates.attempt(&calls);
-        let committed = attempt.calls[index + 1].is_some_and(|(_, changed)| changed);
-        let harmless = !gates.ends_elsewhere(&attempt.state);
-        if committed && !harmless && gates.rewarded(&attempt.state, gates.task.answer()) {
+        let calls = gates.calls();
+        let once = gates.attempt(&calls[..=index]).state;
+        let twice = gates.attempt_from(once.clone(), &calls[index..=index]);
+        let committed = twice.calls.first().is_some_and(|outcome| matches!(outcome, Some((true, true))));
+        if !committed || !gates.differ(&once, &twice.state, left_out) {
+            continue;
+        }
+        let attempt = gates.attempt_from(twice.state, &calls[index + 1..]);
+        if gates.rewarded(&attempt.state, gates.task.answer()) {
             let message = format!("doing call {index} ({}) twice changes something and earns the reward", calls[index].tool);
             findings.push(gates.finding(Code::RepeatedCallRewarded, message));
         }

@@ -56,6 +56,8 @@ fn same_source_same_bytes() {
         [4, 0, 1, 1],
         "pages of 1 KiB, no write-ahead log"
     );
+    let counted = u32::from_be_bytes(image.bytes()[28..32].try_into().unwrap());
+    assert_eq!(counted as usize * 1024, image.bytes().len());
     let plain = open_bytes(image.bytes()).unwrap();
     assert_eq!(plain_rows(&plain, "PRAGMA integrity_check"), "ok");
     assert_eq!(plain_rows(&plain, "PRAGMA freelist_count"), "0");

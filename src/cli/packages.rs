@@ -1,0 +1,43 @@
+//! Finding and loading packages for commands that work on one environment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Failure, unknown};
+use crate::config::PackageOptions;
+use crate::engine::environment::Environment;
+use crate::package;
+use crate::package::diagnostic::Severity;
+
+/// Findings of a broken package that are shown before `envfarm check` is pointed to.
+const FINDINGS_SHOWN_MAX: usize = 5;
+
+/// Loads the environment of that name.
+pub(super) fn load(options: &PackageOptions, name: &str) -> Result<Arc<Environment>, Failure> {
+    let known = known(options)?;
+    let Some((_, directory)) = known.iter().find(|(known, _)| known == name) else {
+        let known = known.iter().map(|(known, _)| known.as_str());
+        let message = unknown("environment", name, known);
+        return Err(Failure::usage(format!("{message} (in {}; --envs DIR looks elsewhere)", options.envs.display())));
+    };
+    let loaded = Environment::load(directory);
+    loaded.environment.ok_or_else(|| {
+        let errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error);
+        let mut message = format!("the package of {name} has errors:");
+        for error in errors.take(FINDINGS_SHOWN_MAX) {
+            let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
+            message.push_str(&format!("\n  {}{line}: {}", error.file, error.message));
+        }
+        message.push_str(&format!("\n`envfarm check {}` lists all of them", directory.display()));
+        Failure::failed(message)
+    })
+}
+
+/// The packages under `--envs` with the names of their folders.
+fn known(options: &PackageOptions) -> Result<Vec<(String, PathBuf)>, Failure> {
+    let envs = &options.envs;
+    let found = package::find(envs)
+        .map_err(|err| Failure::usage(format!("failed to read {}: {err}; --envs DIR looks elsewhere", envs.display())))?;
+    let named = found.into_iter().map(|directory| (package::folder_name(&directory), directory));
+    Ok(named.collect())
+}

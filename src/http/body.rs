@@ -1,0 +1,180 @@
+//! Reading paths, queries and JSON bodies, with our own errors where they can't be read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::Front;
+use super::error::{ApiError, Code};
+use crate::config::BODY_READ_MS_MAX;
+use crate::engine::environment::Environment;
+use crate::id::EpisodeId;
+
+/// The episode a path names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EpisodePath(pub(super) EpisodeId);
+
+impl<S: Send + Sync> FromRequestParts<S> for EpisodePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = path_segment(parts, state).await?;
+        EpisodeId::parse(&text)
+            .map(Self)
+            .map_err(|_| unknown_episode())
+    }
+}
+
+/// The environment a path names.
+#[derive(Debug)]
+pub(super) struct EnvironmentPath(pub(super) Arc<Environment>);
+
+impl FromRequestParts<Front> for EnvironmentPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, ApiError> {
+        let name = path_segment(parts, front).await?;
+        Ok(Self(front.farm.environment(&name)?))
+    }
+}
+
+async fn path_segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, ApiError> {
+    let Path(text) = Path::<String>::from_request_parts(parts, state)
+        .await
+        .map_err(|rejection: PathRejection| {
+            ApiError::new(Code::InvalidUrl, rejection.body_text())
+        })?;
+    Ok(text)
+}
+
+/// The error for ids that no live episode has, malformed ones included.
+pub(super) fn unknown_episode() -> ApiError {
+    ApiError::new(
+        Code::UnknownEpisode,
+        "no live episode has this id (`ep_` and 32 hexadecimal digits): it was deleted, has expired, or never was; \
+         POST /episodes makes one",
+    )
+}
+
+/// A query string's parameters; unknown ones are refused by their types.
+#[derive(Debug)]
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Query(parameters) = Query::<T>::from_request_parts(parts, state).await.map_err(
+            |rejection: QueryRejection| ApiError::new(Code::InvalidUrl, rejection.body_text()),
+        )?;
+        Ok(Self(parameters))
+    }
+}
+
+/// A JSON body; unknown fields are refused by their types.
+#[derive(Debug)]
+pub(super) struct JsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let typed = expect_json(request.headers());
+        let bytes = read(request, state).await?;
+        typed?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// A JSON body that may be left out altogether.
+#[derive(Debug)]
+pub(super) struct OptionalJsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let typed = expect_json(request.headers());
+        let bytes = read(request, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        typed?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// The body's bytes, up to the limit and in time.
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    let reading = Bytes::from_request(request, state);
+    match tokio::time::timeout(Duration::from_millis(BODY_READ_MS_MAX), reading).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) => Err(unreadable_body(&rejection)),
+        Err(_) => Err(ApiError::new(
+            Code::BodyIncomplete,
+            format!("the body didn't arrive within {BODY_READ_MS_MAX} ms"),
+        )),
+    }
+}
+
+fn unreadable_body(rejection: &BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::new(
+            Code::BodyTooLarge,
+            "the body is larger than this server takes; send less at a time",
+        )
+    } else {
+        ApiError::new(Code::BodyIncomplete, "the body couldn't be read to its end")
+    }
+}
+
+/// Checks that the body claims to be JSON.
+pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let essence = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(str::trim);
+    if essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        Ok(())
+    } else {
+        Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            "send the body as JSON, with `Content-Type: application/json`",
+        ))
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // A struct would also be read from an array of its fields' values.
+    if first_byte(bytes) == Some(b'[') {
+        return Err(ApiError::new(
+            Code::InvalidBody,
+            "the body must be a JSON object, not an array",
+        ));
+    }
+    serde_json::from_slice(bytes).map_err(|err| match err.classify() {
+        Category::Data => ApiError::new(
+            Code::InvalidBody,
+            format!("the body isn't what this endpoint takes: {err}"),
+        ),
+        Category::Syntax | Category::Eof | Category::Io => {
+            ApiError::new(Code::MalformedJson, format!("the body isn't JSON: {err}"))
+        }
+    })
+}
+
+/// The first byte that isn't white space: what kind of JSON value follows.
+pub(super) fn first_byte(bytes: &[u8]) -> Option<u8> {
+    bytes
+        .iter()
+        .copied()
+        .find(|byte| !byte.is_ascii_whitespace())
+}

@@ -1,0 +1,315 @@
+//! REST: environments to look at, episodes to create, drive and verify. Solutions and verifiers never leave the server.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::Front;
+use super::body::{EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody};
+use super::error::{ApiError, Code};
+use crate::config::EPISODES_PER_REQUEST_MAX;
+use crate::engine::environment::Environment;
+use crate::engine::verify::Verdict;
+use crate::episode::{CallError, EpisodeState};
+use crate::farm::{EpisodeSpec, FarmError, LiveEpisode};
+use crate::id::{EnvironmentName, EpisodeId, TaskName};
+use crate::mcp::{self, Attached, CallResult, Server};
+
+/// `GET /healthz`.
+pub(super) async fn health(State(front): State<Front>) -> Json<Value> {
+    Json(json!({"status": "ok", "live_episodes": front.farm.len()}))
+}
+
+/// `GET /environments`.
+pub(super) async fn environments(State(front): State<Front>, headers: HeaderMap) -> Json<Value> {
+    let listed: Vec<Value> = front
+        .farm
+        .environment_names()
+        .map(|name| match front.farm.environment(name.as_ref()) {
+            Ok(environment) => summary(&environment, &base_url(&front, &headers)),
+            Err(err) => json!({"name": name, "error": err.to_string()}),
+        })
+        .collect();
+    Json(json!({"environments": listed}))
+}
+
+/// `GET /environments/{name}`.
+pub(super) async fn environment(
+    State(front): State<Front>,
+    EnvironmentPath(environment): EnvironmentPath,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ApiError> {
+    let mut described = summary(&environment, &base_url(&front, &headers));
+    let actors: Vec<Value> = environment
+        .actors()
+        .iter()
+        .map(|actor| json!({"id": actor.id, "name": actor.name}))
+        .collect();
+    described["instructions"] = json!(environment.instructions());
+    described["actors"] = json!(actors);
+    described["default_actor"] = environment.default_actor().clone();
+    Ok(Json(described))
+}
+
+/// `GET /environments/{name}/tools`, as in `tools/list`.
+pub(super) async fn tools(
+    EnvironmentPath(environment): EnvironmentPath,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(json!({"tools": mcp::describe_tools(&environment)})))
+}
+
+/// `GET /environments/{name}/tasks`.
+pub(super) async fn tasks(
+    EnvironmentPath(environment): EnvironmentPath,
+) -> Result<Json<Value>, ApiError> {
+    let listed: Vec<Value> = environment
+        .tasks()
+        .values()
+        .map(|task| {
+            json!({
+                "name": task.name(),
+                "instruction": task.instruction(),
+                "difficulty": task.difficulty(),
+                "actor": task.actor(),
+                "has_answer": task.has_answer(),
+            })
+        })
+        .collect();
+    Ok(Json(json!({"tasks": listed})))
+}
+
+fn summary(environment: &Environment, base_url: &str) -> Value {
+    json!({
+        "name": environment.name(),
+        "title": environment.title(),
+        "summary": environment.summary(),
+        "domain": environment.domain(),
+        "tables": environment.tables(),
+        "rows": environment.rows(),
+        "tools": environment.tools().len(),
+        "tasks": environment.tasks().len(),
+        "digest": environment.digest(),
+        "mcp_url": format!("{base_url}/envs/{}/mcp", environment.name()),
+    })
+}
+
+/// What `POST /episodes` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateRequest {
+    environment: String,
+    #[serde(default)]
+    task: Option<String>,
+    #[serde(default)]
+    seed: Option<u64>,
+    #[serde(default)]
+    actor: Option<Value>,
+    /// How many episodes, all alike.
+    #[serde(default)]
+    count: Option<usize>,
+}
+
+/// What an episode is, for its trainer.
+#[derive(Debug, Serialize)]
+pub(super) struct EpisodeView {
+    id: EpisodeId,
+    environment: EnvironmentName,
+    task: Option<TaskName>,
+    seed: u64,
+    actor: Value,
+    state: EpisodeState,
+    calls: usize,
+    instruction: Option<String>,
+    context: String,
+    mcp_url: String,
+}
+
+impl EpisodeView {
+    fn of(id: EpisodeId, live: &LiveEpisode, base_url: &str) -> Self {
+        let episode = live.lock();
+        Self {
+            id,
+            environment: episode.environment().name().clone(),
+            task: episode.task().map(|task| task.name().clone()),
+            seed: episode.seed(),
+            actor: episode.actor().clone(),
+            state: episode.state(),
+            calls: episode.calls(),
+            instruction: episode.instruction().map(str::to_owned),
+            context: episode.context(),
+            mcp_url: format!("{base_url}/episodes/{id}/mcp"),
+        }
+    }
+}
+
+/// `POST /episodes`.
+pub(super) async fn create(
+    State(front): State<Front>,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<CreateRequest>,
+) -> Result<impl IntoResponse, ApiError> {
+    let count = request.count.unwrap_or(1);
+    if !(1..=EPISODES_PER_REQUEST_MAX).contains(&count) {
+        let message = format!("count must be from 1 to {EPISODES_PER_REQUEST_MAX}");
+        return Err(ApiError::new(Code::InvalidBody, message));
+    }
+    let environment = front.farm.environment(&request.environment)?;
+    let task = request
+        .task
+        .map(|task| task_name(&environment, &task))
+        .transpose()?;
+    let spec = EpisodeSpec {
+        environment: environment.name().clone(),
+        task,
+        seed: request.seed.unwrap_or_default(),
+        actor: request.actor,
+    };
+    let base_url = base_url(&front, &headers);
+    let created = front.farm.create_all(vec![spec; count])?;
+    let episodes = created
+        .into_iter()
+        .map(|id| Ok(EpisodeView::of(id, &*front.farm.episode(&id)?, &base_url)))
+        .collect::<Result<Vec<EpisodeView>, FarmError>>()?;
+    Ok((StatusCode::CREATED, Json(json!({"episodes": episodes}))))
+}
+
+/// `GET /episodes/{id}`.
+pub(super) async fn episode(
+    State(front): State<Front>,
+    EpisodePath(id): EpisodePath,
+    headers: HeaderMap,
+) -> Result<Json<EpisodeView>, ApiError> {
+    let live = live(&front, id)?;
+    Ok(Json(EpisodeView::of(
+        id,
+        &live,
+        &base_url(&front, &headers),
+    )))
+}
+
+/// `DELETE /episodes/{id}`.
+pub(super) async fn remove(
+    State(front): State<Front>,
+    EpisodePath(id): EpisodePath,
+) -> Result<StatusCode, ApiError> {
+    front.farm.remove(&id)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What `POST /episodes/{id}/calls` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallRequest {
+    tool: String,
+    #[serde(default)]
+    arguments: Option<Map<String, Value>>,
+}
+
+/// `POST /episodes/{id}/calls`: `tools/call` without MCP.
+pub(super) async fn call(
+    State(front): State<Front>,
+    EpisodePath(id): EpisodePath,
+    JsonBody(request): JsonBody<CallRequest>,
+) -> Result<Json<CallResult>, ApiError> {
+    let live = live(&front, id)?;
+    let environment = Arc::clone(live.environment());
+    let server = Server::new(
+        environment,
+        Attached::Episode {
+            live,
+            recorder: None,
+        },
+    );
+    Ok(Json(server.call(
+        &request.tool,
+        request.arguments.unwrap_or_default(),
+    )?))
+}
+
+/// What `POST /episodes/{id}/reset` takes: nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResetRequest {}
+
+/// `POST /episodes/{id}/reset`: back to the start, with the same task, seed and actor.
+pub(super) async fn reset(
+    State(front): State<Front>,
+    EpisodePath(id): EpisodePath,
+    headers: HeaderMap,
+    OptionalJsonBody(ResetRequest {}): OptionalJsonBody<ResetRequest>,
+) -> Result<Json<EpisodeView>, ApiError> {
+    let live = live(&front, id)?;
+    live.lock().reset();
+    Ok(Json(EpisodeView::of(
+        id,
+        &live,
+        &base_url(&front, &headers),
+    )))
+}
+
+/// What `POST /episodes/{id}/verify` takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerifyRequest {
+    #[serde(default)]
+    answer: Option<String>,
+}
+
+/// `POST /episodes/{id}/verify`: judges the final state and the answer, and ends the episode.
+pub(super) async fn verify(
+    State(front): State<Front>,
+    EpisodePath(id): EpisodePath,
+    OptionalJsonBody(request): OptionalJsonBody<VerifyRequest>,
+) -> Result<Json<Verdict>, ApiError> {
+    let live = live(&front, id)?;
+    let verdict = live.lock().verify(request.answer.as_deref());
+    verdict.map(Json).map_err(|err| match err {
+        CallError::Ended { .. } | CallError::Truncated { .. } => ApiError::new(
+            Code::EpisodeEnded,
+            "this episode has ended and was judged on another answer; reset it for another attempt",
+        ),
+        CallError::Faulted => ApiError::new(
+            Code::EnvironmentFault,
+            "the environment failed while judging this episode; discard the sample",
+        ),
+        CallError::UnknownTool { .. } => {
+            ApiError::new(Code::Internal, "the server failed to judge this episode")
+        }
+    })
+}
+
+fn live(front: &Front, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
+    Ok(front.farm.episode(&id)?)
+}
+
+/// A task of the environment by its name.
+pub(super) fn task_name(environment: &Environment, name: &str) -> Result<TaskName, ApiError> {
+    environment
+        .tasks()
+        .get_key_value(name)
+        .map(|(name, _)| name.clone())
+        .ok_or_else(|| {
+            let message = format!(
+                "the environment {0} has no such task; GET /environments/{0}/tasks lists them",
+                environment.name()
+            );
+            ApiError::new(Code::UnknownTask, message)
+        })
+}
+
+/// Where this server is reached: as configured, else as the request addressed it, which the guard has checked.
+fn base_url(front: &Front, headers: &HeaderMap) -> String {
+    if let Some(base_url) = &front.settings.base_url {
+        return base_url.trim_end_matches('/').to_owned();
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost");
+    format!("http://{host}")
+}
