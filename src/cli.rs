@@ -13,6 +13,7 @@ mod serve;
 mod shown;
 mod solve;
 mod stdio;
+mod transcript;
 mod verify;
 
 use std::fmt;
@@ -75,6 +76,8 @@ enum Command {
     Check(check::Options),
     New(new::Options),
     Schemas(schemas::Options),
+    #[command(hide = true)]
+    Transcript(transcript::Options),
 }
 
 /// Runs the command that the process was started with.
@@ -101,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Verify(options) => verify::run(&options),
         Command::New(options) => new::run(&options),
         Command::Schemas(options) => schemas::run(&options),
+        Command::Transcript(options) => transcript::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::from(EXIT_OK),
