@@ -469,7 +469,7 @@ async fn calls_past_the_limit_are_told_so() {
 async fn stateless_headers_and_metadata_are_checked() {
     let server = Server::new();
     let call = json!({"name": "list_notes", "arguments": {}});
-    let rows: [(&str, Value, &[(&str, &str)], u16, i64); 10] = [
+    let rows: [(&str, Value, &[(&str, &str)], u16, i64); 11] = [
         ("tools/list", json!({}), &[("mcp-method", "")], 400, -32020),
         (
             "tools/list",
@@ -510,6 +510,7 @@ async fn stateless_headers_and_metadata_are_checked() {
         ),
         ("unknown/method", json!({}), &[], 404, -32601),
         ("ping", json!({}), &[], 404, -32601),
+        ("initialize", json!({}), &[], 404, -32601),
     ];
     for (method, params, headers, status, code) in rows {
         let reply = server.stateless(NOTEBOOK, method, params, headers).await;
