@@ -7,6 +7,7 @@ mod check;
 mod list;
 mod new;
 mod packages;
+mod play;
 mod schemas;
 mod serve;
 mod shown;
@@ -69,9 +70,10 @@ enum Command {
     Serve(serve::Options),
     Stdio(stdio::Options),
     List(list::Options),
-    Check(check::Options),
+    Play(play::Options),
     Solve(solve::Options),
     Verify(verify::Options),
+    Check(check::Options),
     New(new::Options),
     Schemas(schemas::Options),
     #[command(hide = true)]
@@ -97,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Play(options) => play::run(&options),
         Command::Solve(options) => solve::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::New(options) => new::run(&options),
