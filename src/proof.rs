@@ -12,7 +12,8 @@ use crate::package::diagnostic::Diagnostic;
 /// Executes an environment's tools and tasks and reports every finding. `progress` is told what is being done.
 pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Diagnostic> {
     progress("calling tools");
-    let mut findings = walk::check(environment);
+    let walk = walk::explore(environment);
+    let mut findings = walk::check(environment, &walk);
     let unrelated = task_gates::committing_calls(environment);
     for task in environment.tasks().values() {
         progress(task.name().as_ref());

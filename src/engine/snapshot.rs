@@ -23,7 +23,7 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    fn new(value: ValueRef<'_>) -> Self {
+    pub(crate) fn new(value: ValueRef<'_>) -> Self {
         match value {
             ValueRef::Null => Self::Null,
             ValueRef::Integer(number) => Self::Integer(number),

@@ -1,12 +1,270 @@
-//! The generated walk (being written).
+//! The generated walk: calls every tool in many states and judges what comes of it.
+//!
+//! [`explore`] makes the calls (see [`explore`](self::explore) the module for how they are chosen) and keeps what was found and reached;
+//! [`check`] adds what can be told only afterwards. Everything is deterministic: seeds are fixed, and nothing depends on time.
+//!
+//! ```text
+//! sql      what a tool's SQL tells about its inputs     explore  which call is made next
+//! guide    where values of inputs come from             judge    making a call and judging it
+//! choose   choosing arguments                           private  rows of others, by key; rows of others changed
+//! rows     the rows of a state, and whose they are      marks    anything else of rows of others
+//! corpus   states that calls have reached               endings  integrity, and the same again
+//! ```
 
+mod choose;
+mod corpus;
+mod endings;
+mod explore;
+mod guide;
+mod judge;
+mod marks;
+mod private;
+mod random;
+mod rows;
+mod sql;
+mod texts;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::environment::Environment;
-use crate::package::diagnostic::Diagnostic;
+use indexmap::IndexMap;
+use jsonschema::Validator;
+use serde_json::{Map, Value};
 
-/// Calls every tool in many states and reports what goes wrong.
-pub(super) fn check(environment: &Arc<Environment>) -> Vec<Diagnostic> {
-    let _ = environment;
-    Vec::new()
+use self::corpus::{Corpus, Entry};
+use self::explore::{Explorer, Progress};
+use self::guide::ToolGuide;
+use self::judge::{Findings, Judge, Sample, shortened};
+use self::private::Private;
+use self::rows::Reader;
+use crate::engine::environment::{Environment, Tool};
+use crate::engine::program::Action;
+use crate::id::ToolName;
+use crate::package::diagnostic::{Code, Diagnostic};
+
+/// Most actors in whose place hidden rows are looked for: those to whom the most is hidden, and some to whom less is.
+const MARKED_ACTORS_MAX: usize = 4;
+
+/// How often the calls of a tool came out which way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// All calls.
+    pub calls: u64,
+    /// Calls that completed.
+    pub successes: u64,
+    /// Calls whose arguments didn't fit the input schema.
+    pub invalid: u64,
+    /// Refusals by the index of the guard's step.
+    pub refusals: BTreeMap<usize, u64>,
+}
+
+/// A call that changes something in the initial state.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Write {
+    /// The tool.
+    pub tool: ToolName,
+    /// The arguments.
+    pub arguments: Map<String, Value>,
+    /// Who called.
+    pub actor: Value,
+}
+
+/// What a walk is made with, read off the environment once.
+struct Ground {
+    reader: Reader,
+    guides: Vec<ToolGuide>,
+    private: Private,
+    validators: Vec<Option<Validator>>,
+}
+
+/// A walk that has been taken.
+pub(crate) struct Walk {
+    /// What came of each tool's calls.
+    pub tools: IndexMap<ToolName, Tally>,
+    /// Calls that change something in the initial state, a few for each tool and its actors.
+    pub writes: Vec<Write>,
+    ground: Ground,
+    findings: Findings,
+    progress: Vec<Progress>,
+    corpus: Corpus,
+    samples: Vec<Sample>,
+}
+
+impl std::fmt::Debug for Walk {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Walk").field("tools", &self.tools).field("writes", &self.writes).finish_non_exhaustive()
+    }
+}
+
+impl Ground {
+    fn new(environment: &Environment) -> Self {
+        let validator = |tool: &Tool| {
+            let schema = Value::Object((**tool.output_schema()).clone());
+            jsonschema::draft202012::options().build(&schema).ok()
+        };
+        Self {
+            reader: Reader::new(environment),
+            guides: environment.tools().values().map(|tool| guide::guide(environment, tool)).collect(),
+            private: Private::new(environment),
+            validators: environment.tools().values().map(validator).collect(),
+        }
+    }
+}
+
+/// Takes the walk.
+pub(crate) fn explore(environment: &Environment) -> Walk {
+    const SEED: u64 = 1;
+    let ground = Ground::new(environment);
+    let judge = Judge::new(environment, &ground.reader, &ground.private, &ground.validators);
+    let mut explorer = Explorer::new(environment, &ground.guides, judge, explore::starts(environment), SEED);
+    explorer.replay_solutions();
+    explorer.all_rounds();
+    explorer.chase();
+    let tallies = explorer.progress.iter().map(|progress| progress.tally.clone());
+    let tools = environment.tools().keys().cloned().zip(tallies).collect();
+    let Explorer {
+        judge,
+        corpus,
+        progress,
+        writes,
+        ..
+    } = explorer;
+    let Judge { findings, samples, .. } = judge;
+    Walk {
+        tools,
+        writes,
+        findings,
+        progress,
+        corpus,
+        samples,
+        ground,
+    }
+}
+
+/// Everything the walk found.
+pub(crate) fn check(environment: &Environment, walk: &Walk) -> Vec<Diagnostic> {
+    let mut late = Findings::default();
+    unreached(environment, walk, &mut late);
+    let mut findings: Vec<Diagnostic> = walk.findings.all().cloned().collect();
+    endings::determinism(environment, &walk.samples, &mut late);
+    findings.extend(late.into_diagnostics());
+    findings.extend(shown(environment, walk));
+    findings.extend(endings::integrity(environment, &walk.corpus));
+    findings
+}
+
+/// Tools that never complete and guards that never refuse.
+fn unreached(environment: &Environment, walk: &Walk, findings: &mut Findings) {
+    for (index, tool) in environment.tools().values().enumerate() {
+        let tally = &walk.progress[index].tally;
+        if tally.successes == 0 {
+            findings.add(Code::ToolNeverSucceeds, index, "", tool.line(), || {
+                format!("{}: none of {} calls completed{}", tool.name(), tally.calls, outcomes(tool, tally))
+            });
+        }
+        for (step, action) in tool.program().steps.iter().map(|step| &step.action).enumerate() {
+            let Action::Guard { query, refusal } = action else { continue };
+            if tally.refusals.contains_key(&step) {
+                continue;
+            }
+            let seeds = &walk.progress[index].seeds;
+            let passed: usize = seeds.range(step + 1..).map(|(_, seeds)| seeds.len()).sum();
+            findings.add(Code::GuardNeverRefuses, index, step.to_string(), refusal.line, || {
+                let reached = if passed == 0 { ", none of which came so far" } else { "" };
+                format!("{}: none of {} calls{reached} was refused by {} ({})", tool.name(), tally.calls, refusal.code, shortened(&query.sql))
+            });
+        }
+    }
+}
+
+fn outcomes(tool: &Tool, tally: &Tally) -> String {
+    let mut outcomes = String::new();
+    for (step, count) in &tally.refusals {
+        if let Some(Action::Guard { refusal, .. }) = tool.program().steps.get(*step).map(|step| &step.action) {
+            outcomes.push_str(&format!("; {count} were refused by {}", refusal.code));
+        }
+    }
+    if tally.invalid > 0 {
+        outcomes.push_str(&format!("; {} had invalid arguments", tally.invalid));
+    }
+    outcomes
+}
+
+/// Calls the tools on databases in which everything hidden from an actor is marked, for several actors at once.
+fn shown(environment: &Environment, walk: &Walk) -> Vec<Diagnostic> {
+    let actors = marked_actors(environment, walk);
+    let found: Vec<Findings> = std::thread::scope(|scope| {
+        let threads: Vec<_> = actors.iter().map(|start| scope.spawn(|| shown_to(environment, walk, start))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    let mut merged = Findings::default();
+    for findings in found {
+        merged.merge(findings);
+    }
+    merged.into_diagnostics().collect()
+}
+
+fn marked_actors<'w>(environment: &Environment, walk: &'w Walk) -> Vec<&'w Arc<Entry>> {
+    let hidden = |start: &Arc<Entry>| -> usize {
+        let rows = environment.private().keys().map(|table| start.rows(environment, &walk.ground.reader, *table).hidden());
+        rows.sum()
+    };
+    let mut starts: Vec<(usize, &Arc<Entry>)> = walk.corpus.starts.iter().map(|start| (hidden(start), start)).collect();
+    starts.retain(|(hidden, _)| *hidden > 0);
+    starts.sort_by_key(|(hidden, _)| std::cmp::Reverse(*hidden));
+    let stride = starts.len().div_ceil(MARKED_ACTORS_MAX).max(1);
+    starts.into_iter().step_by(stride).map(|(_, start)| start).collect()
+}
+
+fn shown_to(environment: &Environment, walk: &Walk, start: &Arc<Entry>) -> Findings {
+    const SEED: u64 = 2;
+    const REPLAYED_MAX: usize = 60;
+    const ROUNDS: usize = 10;
+    let Some((state, marks)) = marks::marked(environment, &walk.ground.reader, start) else {
+        return Findings::default();
+    };
+    let start = Entry::start(environment, start.conditions.clone(), state);
+    let mut judge = Judge::new(environment, &walk.ground.reader, &walk.ground.private, &walk.ground.validators);
+    judge.marks = Some(marks);
+    let mut explorer = Explorer::new(environment, &walk.ground.guides, judge, vec![Arc::clone(&start)], SEED);
+    for (index, progress) in walk.progress.iter().enumerate() {
+        let seeds = progress.seeds.values().rev().flatten();
+        let (own, others): (Vec<_>, Vec<_>) = seeds.partition(|seed| seed.entry.conditions.actor == start.conditions.actor);
+        for seed in own.into_iter().chain(others).take(REPLAYED_MAX) {
+            explorer.attempt(index, &start, &seed.arguments);
+        }
+    }
+    explorer.rounds(ROUNDS);
+    explorer.judge.findings
+}
+
+#[cfg(test)]
+mod dev {
+    use super::*;
+    use std::time::Instant;
+    #[test]
+    fn real() {
+        let Ok(dirs) = std::env::var("WALK_DIR") else { return };
+        for dir in dirs.split(' ') {
+            let loaded = Environment::load(std::path::Path::new(dir));
+            for finding in loaded.diagnostics.iter().take(10) {
+                println!("LOAD {finding:?}");
+            }
+            let Some(environment) = loaded.environment else { continue };
+            let start = Instant::now();
+            let walk = explore(&environment);
+            println!("{dir}: explore {:?}", start.elapsed());
+            let start = Instant::now();
+            let findings = check(&environment, &walk);
+            println!("check {:?}", start.elapsed());
+            let calls: u64 = walk.tools.values().map(|tally| tally.calls).sum();
+            println!("{calls} calls; entries {}", walk.corpus.all().count());
+            for (name, tally) in &walk.tools {
+                println!("  {name}: {} calls {} ok {} invalid {:?}", tally.calls, tally.successes, tally.invalid, tally.refusals);
+            }
+            for finding in findings {
+                println!("{}:{} {} {}", finding.file, finding.line.unwrap_or(0), finding.code.as_str(), finding.message);
+            }
+        }
+    }
 }

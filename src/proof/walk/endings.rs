@@ -1,0 +1,96 @@
+//! What is judged when the walk has ended: integrity of the states it reached, and whether calls give the same again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::corpus::{Corpus, Entry};
+use super::judge::{Findings, Sample, told};
+use super::marks::full_text_tables;
+use crate::database::open_bytes;
+use crate::engine::catalog::quote;
+use crate::engine::environment::Environment;
+use crate::package::diagnostic::Code;
+use crate::package::{SCHEMA_FILE, diagnostic::Diagnostic};
+
+/// States whose whole database is looked at. Each takes a few milliseconds.
+const STATES_MAX: usize = 60;
+
+/// Reports databases that calls have broken: references to nothing, damaged indexes, broken CHECKs, a full-text index that doesn't
+/// agree with its table.
+pub(super) fn integrity(environment: &Environment, corpus: &Corpus) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut report = |entry: &Entry| {
+        for problem in problems(environment, entry) {
+            if seen.insert(problem.clone()) {
+                let after = if entry.depth == 0 { " at the start".to_owned() } else { entry.told() };
+                findings.push(Diagnostic::new(Code::IntegrityBroken, SCHEMA_FILE, 0, format!("{problem}{after}")));
+            }
+        }
+    };
+    if let Some(start) = corpus.starts.first() {
+        report(start);
+    }
+    // The deepest states have been through the most.
+    let mut entries: Vec<&Arc<Entry>> = corpus.all().filter(|entry| entry.depth > 0).collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.depth));
+    let stride = entries.len().div_ceil(STATES_MAX).max(1);
+    entries.into_iter().step_by(stride).for_each(|entry| report(entry));
+    findings
+}
+
+fn problems(environment: &Environment, entry: &Entry) -> Vec<String> {
+    let bytes = entry.state.overlay.materialize(environment.image());
+    let connection = match open_bytes(&bytes) {
+        Ok(connection) => connection,
+        Err(err) => return vec![format!("the database can't be opened: {err}")],
+    };
+    match look(&connection) {
+        Ok(problems) => problems,
+        Err(err) => vec![format!("the database can't be checked: {err}")],
+    }
+}
+
+fn look(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let mut dangling = connection.prepare("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2")?;
+    let found = dangling.query_map([], |row| {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(format!("rows of {table} refer to rows of {parent} that don't exist"))
+    })?;
+    problems.extend(found.collect::<Result<Vec<_>, _>>()?);
+    let mut integrity = connection.prepare("PRAGMA integrity_check(5)")?;
+    let found = integrity.query_map([], |row| row.get::<_, String>(0))?;
+    problems.extend(found.collect::<Result<Vec<_>, _>>()?.into_iter().filter(|line| line != "ok"));
+    for table in full_text_tables(connection)? {
+        let name = quote(&table);
+        // Rank 1 compares the index with the table it indexes as well.
+        if let Err(err) = connection.execute(&format!("INSERT INTO {name}({name}, rank) VALUES ('integrity-check', 1)"), []) {
+            problems.push(format!("the full-text index {table} doesn't agree with its table ({err})"));
+        }
+    }
+    Ok(problems)
+}
+
+/// Repeats calls on connections that have served nobody before.
+pub(super) fn determinism(environment: &Environment, samples: &[Sample], findings: &mut Findings) {
+    for sample in samples.iter().rev() {
+        let Some((_, tool)) = environment.tools().get_index(sample.tool) else { continue };
+        environment.shrink();
+        let mut state = sample.entry.state.clone();
+        let again = state.call(environment, &sample.entry.conditions, tool, &sample.arguments, None);
+        let text = again.map(|called| called.observation.text()).unwrap_or_default();
+        let image = environment.image();
+        let same_state = sample.child.as_ref().is_none_or(|child| {
+            child.state.overlay.materialize(image) == state.overlay.materialize(image)
+        });
+        if text != sample.text || !same_state {
+            let what = if text == sample.text { "left another database" } else { "gave another result" };
+            findings.add(Code::NotDeterministic, sample.tool, what, tool.line(), || {
+                format!("{}: the same call {what} on a fresh connection", told(tool, &sample.entry, &sample.arguments))
+            });
+        }
+    }
+}

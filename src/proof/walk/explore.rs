@@ -1,0 +1,397 @@
+//! Exploring: which tool is called next, in which state, with which arguments.
+//!
+//! Much like a coverage-guided fuzzer: a tool succeeding or a guard refusing for the first time is coverage; the states and
+//! arguments behind it are kept and varied. First the reference solutions are replayed, then every tool gets its share of calls,
+//! then what has not been reached gets more: other arguments in states where the guard was passed, and states that tools
+//! writing what the guard reads have just changed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::choose::Chooser;
+use super::corpus::{Corpus, Entry, Notes};
+use super::guide::ToolGuide;
+use super::judge::{Judge, Verdict};
+use super::random::Random;
+use super::{Tally, Write, texts};
+use crate::engine::environment::{Environment, Tool};
+use crate::engine::program::Action;
+use crate::engine::solution::{self, Played};
+use crate::engine::state::{Conditions, State};
+use crate::id::ToolName;
+
+/// Calls each tool gets beside what the chase adds. Two hundred is what `check` promises; some more make the odd cases likelier.
+const ROUNDS: usize = 75;
+const CALLS_PER_ROUND: usize = 4;
+
+/// Most calls spent on one guard or tool that hasn't been reached: about 150 ms.
+const CHASE_CALLS_MAX: usize = 3_000;
+
+/// Calls after which a tool that keeps running into its budget is left alone: each takes 100 ms.
+const OVER_BUDGET_MAX: usize = 5;
+
+/// Most calls in a row from one start; longer episodes reach little that is new.
+const DEPTH_MAX: usize = 16;
+
+/// The outcome of a call that completed, as a step behind all steps.
+pub(super) const COMPLETED: usize = usize::MAX;
+
+/// A call worth varying.
+#[derive(Debug, Clone)]
+pub(super) struct Seed {
+    /// Where it was made.
+    pub entry: Arc<Entry>,
+    /// With what.
+    pub arguments: Map<String, Value>,
+}
+
+/// What is known about one tool from calling it.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// What came of its calls.
+    pub tally: Tally,
+    /// Calls by the step that refused them, or [`COMPLETED`].
+    pub seeds: BTreeMap<usize, Vec<Seed>>,
+    /// Numbers and dates that its refusals mentioned.
+    mentioned: Vec<Value>,
+    over_budget: usize,
+    writes: usize,
+}
+
+/// A walk in progress.
+pub(super) struct Explorer<'e> {
+    pub environment: &'e Environment,
+    pub guides: &'e [ToolGuide],
+    pub judge: Judge<'e>,
+    pub corpus: Corpus,
+    pub progress: Vec<Progress>,
+    pub writes: Vec<Write>,
+    pub random: Random,
+}
+
+impl<'e> Explorer<'e> {
+    /// A walk that starts from `starts`.
+    pub(super) fn new(environment: &'e Environment, guides: &'e [ToolGuide], judge: Judge<'e>, starts: Vec<Arc<Entry>>, seed: u64) -> Self {
+        Self {
+            environment,
+            guides,
+            judge,
+            corpus: Corpus::starting(starts),
+            progress: environment.tools().iter().map(|_| Progress::default()).collect(),
+            writes: Vec::new(),
+            random: Random::new(seed),
+        }
+    }
+
+    fn tool(&self, index: usize) -> Option<&'e Tool> {
+        self.environment.tools().get_index(index).map(|(_, tool)| tool)
+    }
+
+    /// Replays every reference solution, so that its states can be started from.
+    pub(super) fn replay_solutions(&mut self) {
+        for task in self.environment.tasks().values() {
+            let conditions = solution::conditions(self.environment, task, 0);
+            let mut entry = Entry::start(self.environment, conditions, State::default());
+            let mut played: Vec<Played> = Vec::new();
+            for call in task.solution() {
+                let resolved = call.arguments.iter().map(|(name, source)| {
+                    solution::resolve(self.environment, source, &played).map(|value| (name.clone(), value))
+                });
+                let Ok(arguments) = resolved.collect::<Result<Map<String, Value>, String>>() else { break };
+                let Some(index) = self.environment.tools().get_index_of(&call.tool) else { break };
+                let Some(attempt) = self.attempt(index, &entry, &arguments) else { break };
+                played.push(Played {
+                    tool: call.tool.clone(),
+                    arguments,
+                    observation: attempt.observation,
+                    changed: attempt.child.is_some(),
+                });
+                if let Some(child) = attempt.child {
+                    self.corpus.keep(Arc::clone(&child));
+                    entry = child;
+                }
+            }
+        }
+    }
+
+    /// Calls every tool its share of times, by turns, so that each finds states that the others have reached.
+    pub(super) fn rounds(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            for index in 0..self.progress.len() {
+                let Some(mut entry) = self.corpus.pick(&mut self.random) else { return };
+                for _ in 0..CALLS_PER_ROUND {
+                    if let Some(child) = self.probe(index, &entry, None)
+                        && self.random.percent(30)
+                    {
+                        entry = child;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The usual number of rounds.
+    pub(super) fn all_rounds(&mut self) {
+        self.rounds(ROUNDS);
+    }
+
+    /// Spends more calls on tools that haven't succeeded and guards that haven't refused.
+    pub(super) fn chase(&mut self) {
+        let mut spent: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        loop {
+            let mut goals = self.unreached();
+            goals.retain(|goal| spent.get(goal).copied().unwrap_or(0) < CHASE_CALLS_MAX && !self.is_hopeless(goal.0));
+            if goals.is_empty() {
+                return;
+            }
+            for goal in goals {
+                let before = self.progress[goal.0].tally.calls;
+                self.burst(goal);
+                let calls = self.progress[goal.0].tally.calls - before;
+                *spent.entry(goal).or_default() += usize::try_from(calls).unwrap_or(1).max(1);
+            }
+        }
+    }
+
+    fn is_hopeless(&self, index: usize) -> bool {
+        self.progress[index].over_budget >= OVER_BUDGET_MAX
+    }
+
+    /// Guards that have not refused, by tool and step, and tools that have not completed.
+    pub(super) fn unreached(&self) -> Vec<(usize, usize)> {
+        let mut goals = Vec::new();
+        for (index, tool) in self.environment.tools().values().enumerate() {
+            let tally = &self.progress[index].tally;
+            for (step, action) in tool.program().steps.iter().map(|step| &step.action).enumerate() {
+                if matches!(action, Action::Guard { .. }) && !tally.refusals.contains_key(&step) {
+                    goals.push((index, step));
+                }
+            }
+            if tally.successes == 0 {
+                goals.push((index, COMPLETED));
+            }
+        }
+        goals
+    }
+
+    /// A few calls towards a goal.
+    fn burst(&mut self, (index, step): (usize, usize)) {
+        const VARIATIONS: usize = 8;
+        let seed = self.seed_towards(index, step);
+        let mut entry = match (&seed, self.random.below(4)) {
+            (Some(seed), 0..=2) => Arc::clone(&seed.entry),
+            _ => match self.corpus.pick(&mut self.random) {
+                Some(entry) => entry,
+                None => return,
+            },
+        };
+        if self.random.percent(60) {
+            entry = self.prelude(index, entry, seed.as_ref());
+        }
+        if let Some(seed) = &seed {
+            if let Some(child) = self.attempt(index, &entry, &seed.arguments).and_then(|attempt| attempt.child)
+                && self.random.percent(50)
+            {
+                entry = child;
+            }
+            for _ in 0..VARIATIONS {
+                let arguments = self.choose(index, &entry, Some(&seed.arguments), None);
+                self.attempt(index, &entry, &arguments);
+            }
+        }
+        for _ in 0..VARIATIONS {
+            self.probe(index, &entry, seed.as_ref());
+        }
+    }
+
+    /// A call that passed the step, or else one that came close to it.
+    fn seed_towards(&mut self, index: usize, step: usize) -> Option<Seed> {
+        let seeds = &self.progress[index].seeds;
+        let passed: Vec<&Vec<Seed>> = seeds.range(step.saturating_add(1)..).map(|(_, seeds)| seeds).collect();
+        let candidates = match self.random.pick(&passed) {
+            Some(seeds) => seeds,
+            None => seeds.range(..step).next_back().map(|(_, seeds)| seeds)?,
+        };
+        self.random.pick(candidates).cloned()
+    }
+
+    /// Calls of tools that write what this tool reads, about the same things where possible.
+    fn prelude(&mut self, index: usize, start: Arc<Entry>, seed: Option<&Seed>) -> Arc<Entry> {
+        const TRIES: usize = 5;
+        let reads = &self.guides[index].reads;
+        let writers = self.environment.tools().values().enumerate().filter(|(_, tool)| !tool.written_tables().is_disjoint(reads));
+        let writers: Vec<usize> = writers.map(|(writer, _)| writer).collect();
+        let mut entry = start;
+        for _ in 0..=self.random.below(3) {
+            let Some(writer) = self.random.pick(&writers).copied() else { return entry };
+            if self.is_hopeless(writer) {
+                continue;
+            }
+            for _ in 0..TRIES {
+                if let Some(child) = self.probe(writer, &entry, seed) {
+                    entry = child;
+                    break;
+                }
+            }
+        }
+        entry
+    }
+
+    /// One call with chosen arguments. Gives the state after it if it committed.
+    fn probe(&mut self, index: usize, entry: &Arc<Entry>, about: Option<&Seed>) -> Option<Arc<Entry>> {
+        const SEEDED_PERCENT: usize = 35;
+        let base = if about.is_none() && self.random.percent(SEEDED_PERCENT) { self.any_seed(index) } else { None };
+        let mut notes = None;
+        if let Some(seed) = about {
+            let mut about = entry.notes.clone();
+            about.arguments(&seed.arguments);
+            notes = Some(about);
+        }
+        let arguments = self.choose(index, entry, base.as_ref().map(|seed| &seed.arguments), notes.as_ref());
+        self.attempt(index, entry, &arguments).and_then(|attempt| attempt.child)
+    }
+
+    fn any_seed(&mut self, index: usize) -> Option<Seed> {
+        let outcomes: Vec<&Vec<Seed>> = self.progress[index].seeds.values().collect();
+        let seeds = self.random.pick(&outcomes)?;
+        self.random.pick(seeds).cloned()
+    }
+
+    fn choose(&mut self, index: usize, entry: &Arc<Entry>, base: Option<&Map<String, Value>>, notes: Option<&Notes>) -> Map<String, Value> {
+        let mut chooser = Chooser {
+            environment: self.environment,
+            reader: self.judge.reader,
+            entry,
+            notes: notes.unwrap_or(&entry.notes),
+            mentioned: &self.progress[index].mentioned,
+            random: &mut self.random,
+        };
+        match base {
+            Some(base) => chooser.mutated(&self.guides[index], base),
+            None => chooser.arguments(&self.guides[index]),
+        }
+    }
+
+    /// Makes a call, judges it and remembers what it was good for. None where it faulted.
+    pub(super) fn attempt(&mut self, index: usize, entry: &Arc<Entry>, arguments: &Map<String, Value>) -> Option<Attempt> {
+        let tool = self.tool(index)?;
+        if self.is_hopeless(index) {
+            return None;
+        }
+        let judged = self.judge.call((index, tool), entry, arguments);
+        let progress = &mut self.progress[index];
+        progress.tally.calls += 1;
+        let outcome = match &judged.verdict {
+            Verdict::Faulted => return None,
+            Verdict::Invalid => {
+                progress.tally.invalid += 1;
+                None
+            }
+            Verdict::OverBudget => {
+                progress.over_budget += 1;
+                None
+            }
+            Verdict::Refused(step, message) => {
+                *progress.tally.refusals.entry(*step).or_default() += 1;
+                mention(&mut progress.mentioned, message);
+                Some(*step)
+            }
+            Verdict::Completed => {
+                progress.tally.successes += 1;
+                Some(COMPLETED)
+            }
+        };
+        let seed = Seed {
+            entry: Arc::clone(entry),
+            arguments: arguments.clone(),
+        };
+        let is_new = outcome.is_some_and(|outcome| self.sow(index, outcome, seed));
+        if let Some(child) = &judged.child {
+            self.commit(tool, index, entry, arguments, child, is_new);
+        }
+        Some(Attempt {
+            observation: judged.observation?,
+            child: judged.child,
+        })
+    }
+
+    /// Remembers a call by its outcome; true where the outcome is the first of its kind.
+    fn sow(&mut self, index: usize, outcome: usize, seed: Seed) -> bool {
+        const SEEDS_MAX: usize = 12;
+        const REPLACED_PERCENT: usize = 10;
+        let seeds = self.progress[index].seeds.entry(outcome).or_default();
+        let is_new = seeds.is_empty();
+        if seeds.len() < SEEDS_MAX {
+            seeds.push(seed);
+        } else if self.random.percent(REPLACED_PERCENT) {
+            let victim = self.random.below(SEEDS_MAX);
+            seeds[victim] = seed;
+        }
+        is_new
+    }
+
+    fn commit(&mut self, tool: &Tool, index: usize, entry: &Entry, arguments: &Map<String, Value>, child: &Arc<Entry>, is_new: bool) {
+        const WRITES_PER_TOOL: usize = 3;
+        if entry.depth == 0 && self.progress[index].writes < WRITES_PER_TOOL {
+            self.progress[index].writes += 1;
+            self.writes.push(Write {
+                tool: ToolName::clone(tool.name()),
+                arguments: arguments.clone(),
+                actor: entry.conditions.actor.clone(),
+            });
+        }
+        if is_new {
+            self.corpus.keep(Arc::clone(child));
+        } else if child.depth < DEPTH_MAX {
+            self.corpus.pass(Arc::clone(child), &mut self.random);
+        }
+    }
+}
+
+/// A call that was made.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    /// What came back.
+    pub observation: crate::engine::state::Observation,
+    /// The state after it, where it committed.
+    pub child: Option<Arc<Entry>>,
+}
+
+fn mention(mentioned: &mut Vec<Value>, message: &str) {
+    const MENTIONED_MAX: usize = 30;
+    for value in texts::mentioned(message) {
+        if !mentioned.contains(&value) {
+            mentioned.push(value);
+            if mentioned.len() > MENTIONED_MAX {
+                mentioned.remove(0);
+            }
+        }
+    }
+}
+
+/// The initial state as each actor finds it; of very many actors, as many spread over them.
+pub(super) fn starts(environment: &Environment) -> Vec<Arc<Entry>> {
+    const ACTORS_MAX: usize = 24;
+    let actors = environment.actors();
+    let stride = actors.len().div_ceil(ACTORS_MAX).max(1);
+    let spread = actors.iter().step_by(stride).map(|actor| &actor.id);
+    let named = environment.tasks().values().map(|task| task.actor());
+    let mut ids: Vec<&Value> = std::iter::once(environment.default_actor()).chain(named).chain(spread).collect();
+    let mut seen: Vec<&Value> = Vec::new();
+    ids.retain(|id| {
+        let is_new = !seen.contains(id);
+        seen.push(id);
+        is_new
+    });
+    let start = |actor: &Value| {
+        let conditions = Conditions {
+            seed: 0,
+            clock_ms: environment.clock_ms(),
+            actor: actor.clone(),
+        };
+        Entry::start(environment, conditions, State::default())
+    };
+    ids.into_iter().map(start).collect()
+}

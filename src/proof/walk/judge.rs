@@ -1,0 +1,252 @@
+//! Making a call and judging what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jsonschema::Validator;
+use serde_json::{Map, Value};
+
+use super::corpus::Entry;
+use super::marks::Marks;
+use super::private::Private;
+use super::rows::Reader;
+use crate::engine::environment::{Environment, Tool};
+use crate::engine::execute::ExecuteError;
+use crate::engine::program::Action;
+use crate::engine::state::Observation;
+use crate::package::TOOLS_FILE;
+use crate::package::diagnostic::{Code, Diagnostic};
+
+/// Longest text of a call or result that a message quotes, in characters.
+const QUOTED_LENGTH_MAX: usize = 400;
+
+/// Findings, each once for a rule, tool and place in it.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    found: BTreeMap<(Code, usize, String), Diagnostic>,
+}
+
+impl Findings {
+    /// Adds a finding unless there is one for the same rule, tool and place.
+    pub(super) fn add(&mut self, code: Code, tool: usize, place: impl Into<String>, line: usize, message: impl FnOnce() -> String) {
+        self.found.entry((code, tool, place.into())).or_insert_with(|| Diagnostic::new(code, TOOLS_FILE, line, message()));
+    }
+
+    /// Adds all of these that aren't there yet.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (place, finding) in other.found {
+            self.found.entry(place).or_insert(finding);
+        }
+    }
+
+    /// All of them, in a stable order.
+    pub(super) fn into_diagnostics(self) -> impl Iterator<Item = Diagnostic> {
+        self.found.into_values()
+    }
+
+    /// All of them, in a stable order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.found.values()
+    }
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The environment's defect.
+    Faulted,
+    /// The arguments don't fit the schema.
+    Invalid,
+    /// A limit stopped it.
+    OverBudget,
+    /// A guard refused, with this message.
+    Refused(usize, String),
+    /// It returned a result.
+    Completed,
+}
+
+/// A call, judged.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub verdict: Verdict,
+    pub observation: Option<Observation>,
+    /// The state after it, where it committed.
+    pub child: Option<Arc<Entry>>,
+}
+
+/// A call that is repeated later to see whether it gives the same.
+#[derive(Debug)]
+pub(super) struct Sample {
+    /// Index of the tool.
+    pub tool: usize,
+    /// Where it was made.
+    pub entry: Arc<Entry>,
+    /// With what.
+    pub arguments: Map<String, Value>,
+    /// What came back.
+    pub text: String,
+    /// The state after it, where it committed.
+    pub child: Option<Arc<Entry>>,
+}
+
+/// Everything calls are judged by.
+pub(super) struct Judge<'j> {
+    pub environment: &'j Environment,
+    pub reader: &'j Reader,
+    pub private: &'j Private,
+    pub validators: &'j [Option<Validator>],
+    /// Marked cells that the actor may not see; a state with marks is judged by nothing else, being no state of the package.
+    pub marks: Option<Marks>,
+    pub findings: Findings,
+    pub samples: Vec<Sample>,
+    calls: u64,
+}
+
+/// How a message names a call.
+pub(super) fn told(tool: &Tool, entry: &Entry, arguments: &Map<String, Value>) -> String {
+    let arguments = shortened(&Value::Object(arguments.clone()).to_string());
+    format!("{} called with {arguments} as actor {}{}", tool.name(), entry.conditions.actor, entry.told())
+}
+
+/// A text as a message quotes it.
+pub(super) fn shortened(text: &str) -> String {
+    if text.chars().count() <= QUOTED_LENGTH_MAX {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(QUOTED_LENGTH_MAX).collect();
+    format!("{start}...")
+}
+
+impl<'j> Judge<'j> {
+    /// A judge without findings yet.
+    pub(super) fn new(environment: &'j Environment, reader: &'j Reader, private: &'j Private, validators: &'j [Option<Validator>]) -> Self {
+        Self {
+            environment,
+            reader,
+            private,
+            validators,
+            marks: None,
+            findings: Findings::default(),
+            samples: Vec::new(),
+            calls: 0,
+        }
+    }
+
+    /// Makes a call and judges it.
+    pub(super) fn call(&mut self, (index, tool): (usize, &Tool), entry: &Arc<Entry>, arguments: &Map<String, Value>) -> Judged {
+        let mut state = entry.state.clone();
+        let called = match state.call(self.environment, &entry.conditions, tool, arguments, None) {
+            Ok(called) => called,
+            Err(err) => {
+                self.faulted((index, tool), entry, arguments, &err);
+                return Judged {
+                    verdict: Verdict::Faulted,
+                    observation: None,
+                    child: None,
+                };
+            }
+        };
+        let verdict = match &called.observation {
+            Observation::InvalidArguments { .. } => Verdict::Invalid,
+            Observation::Rejected { message, .. } => match called.refused_by {
+                Some(step) => Verdict::Refused(step, message.clone()),
+                None => Verdict::OverBudget,
+            },
+            Observation::Completed(_) => Verdict::Completed,
+        };
+        let mut child = None;
+        if let (true, Observation::Completed(result)) = (called.changed, &called.observation) {
+            child = Some(entry.after(self.reader, tool, arguments, state, result));
+        }
+        self.judge((index, tool), entry, arguments, &called.observation, child.as_ref());
+        if self.marks.is_none() && !matches!(verdict, Verdict::Invalid | Verdict::OverBudget) {
+            self.sample(index, entry, arguments, &called.observation, child.as_ref());
+        }
+        Judged {
+            verdict,
+            observation: Some(called.observation),
+            child,
+        }
+    }
+
+    fn faulted(&mut self, (index, tool): (usize, &Tool), entry: &Entry, arguments: &Map<String, Value>, err: &ExecuteError) {
+        if self.marks.is_some() {
+            return;
+        }
+        let (line, message) = match err {
+            ExecuteError::Fault { line, message } => (*line, message.clone()),
+            ExecuteError::Deadline => (0, err.to_string()),
+        };
+        let place = format!("{line}");
+        let line = if line > 0 { line } else { tool.line() };
+        self.findings.add(Code::ToolFaults, index, place, line, || format!("{}: {}", told(tool, entry, arguments), shortened(&message)));
+    }
+
+    fn judge(
+        &mut self,
+        (index, tool): (usize, &Tool),
+        entry: &Arc<Entry>,
+        arguments: &Map<String, Value>,
+        observation: &Observation,
+        child: Option<&Arc<Entry>>,
+    ) {
+        if let Some(marks) = &self.marks {
+            marks.check(self.environment, self.reader, (index, tool), entry, arguments, observation, child, &mut self.findings);
+            return;
+        }
+        match observation {
+            Observation::InvalidArguments { .. } => {}
+            Observation::Rejected { code, message } => {
+                let is_guard = tool.program().steps.iter().any(|step| matches!(&step.action, Action::Guard { refusal, .. } if refusal.code == *code));
+                if !is_guard {
+                    let call = || format!("{}: {code}: {message}", told(tool, entry, arguments));
+                    self.findings.add(Code::ToolOverBudget, index, code.as_str(), tool.line(), call);
+                }
+            }
+            Observation::Completed(result) => {
+                self.conforms((index, tool), entry, arguments, result);
+                self.private.shown(self.environment, self.reader, (index, tool), entry, arguments, result, child, &mut self.findings);
+                if let Some(child) = child {
+                    self.private.changed(self.environment, self.reader, (index, tool), entry, arguments, child, &mut self.findings);
+                }
+            }
+        }
+    }
+
+    fn conforms(&mut self, (index, tool): (usize, &Tool), entry: &Entry, arguments: &Map<String, Value>, result: &Value) {
+        let Some(Some(validator)) = self.validators.get(index) else { return };
+        if validator.is_valid(result) {
+            return;
+        }
+        for error in validator.iter_errors(result) {
+            let member = error.instance_path().as_str().split('/').nth(1).unwrap_or_default().to_owned();
+            let line = member_line(tool, &member).unwrap_or(tool.line());
+            let place = error.schema_path().as_str().to_owned();
+            let message = || {
+                let path = error.instance_path();
+                format!("{}: the result's {path} contradicts the output schema: {}", told(tool, entry, arguments), shortened(&error.to_string()))
+            };
+            self.findings.add(Code::ResultContradictsSchema, index, place, line, message);
+        }
+    }
+
+    /// Keeps every so manieth call for repeating.
+    fn sample(&mut self, index: usize, entry: &Arc<Entry>, arguments: &Map<String, Value>, observation: &Observation, child: Option<&Arc<Entry>>) {
+        const INTERVAL: u64 = 61;
+        const SAMPLES_MAX: usize = 200;
+        self.calls += 1;
+        if self.calls.is_multiple_of(INTERVAL) && self.samples.len() < SAMPLES_MAX {
+            self.samples.push(Sample {
+                tool: index,
+                entry: Arc::clone(entry),
+                arguments: arguments.clone(),
+                text: observation.text(),
+                child: child.cloned(),
+            });
+        }
+    }
+}
+
+fn member_line(tool: &Tool, name: &str) -> Option<usize> {
+    tool.program().members.iter().find(|member| member.name == name).map(|member| member.query.line)
+}

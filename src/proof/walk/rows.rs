@@ -1,0 +1,144 @@
+//! The rows of a state, with whose they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::database::{Bound, Overlay};
+use crate::engine::catalog::{Catalog, Table, quote};
+use crate::engine::environment::Environment;
+use crate::engine::snapshot::{Cell, Key, Row};
+use crate::engine::state::{Conditions, State, budget};
+
+/// The rows of one table in one state, as one actor may see them.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// All rows, in the order of their keys.
+    pub rows: Vec<Row>,
+    /// Index of each row by its key.
+    pub keys: BTreeMap<Key, usize>,
+    /// For each row of a private table whether the actor may see it; none for tables that everybody may see.
+    mine: Option<Vec<bool>>,
+}
+
+impl Rows {
+    /// Whether the actor may see a row.
+    pub(super) fn is_mine(&self, row: usize) -> bool {
+        self.mine.as_ref().is_none_or(|mine| mine.get(row).copied().unwrap_or(false))
+    }
+
+    /// The row with this key, and whether the actor may see it.
+    pub(super) fn find(&self, key: &Key) -> Option<(&Row, bool)> {
+        let row = *self.keys.get(key)?;
+        Some((self.rows.get(row)?, self.is_mine(row)))
+    }
+
+    /// How many rows the actor may not see.
+    pub(super) fn hidden(&self) -> usize {
+        self.mine.as_ref().map_or(0, |mine| mine.iter().filter(|mine| !**mine).count())
+    }
+}
+
+/// How the rows of one table are read.
+#[derive(Debug)]
+struct TableReader {
+    sql: String,
+    columns: usize,
+    /// Columns of the key; empty where the rowid, read first, is the key.
+    key: Vec<usize>,
+    private: bool,
+    /// Tables on which the rows and their visibility depend.
+    depends: BTreeSet<usize>,
+}
+
+/// Reads rows of states.
+#[derive(Debug)]
+pub(super) struct Reader {
+    tables: Vec<TableReader>,
+}
+
+impl Reader {
+    /// Prepares for the tables of an environment.
+    pub(super) fn new(environment: &Environment) -> Self {
+        let conditions = Conditions {
+            seed: 0,
+            clock_ms: environment.clock_ms(),
+            actor: environment.default_actor().clone(),
+        };
+        let moment = State::default().moment(&conditions);
+        let bound = environment.pool().bind(&Overlay::default(), moment, budget(None)).ok();
+        let catalog = environment.catalog();
+        let tables = catalog.tables.iter().enumerate();
+        let tables = tables.map(|(index, table)| reader(catalog, index, table, environment.private().get(&index), bound.as_ref()));
+        Self { tables: tables.collect() }
+    }
+
+    /// Whether the rows of `table`, or who may see them, may differ after a write to `written`.
+    pub(super) fn depends(&self, table: usize, written: &BTreeSet<usize>) -> bool {
+        self.tables.get(table).is_none_or(|reader| !reader.depends.is_disjoint(written))
+    }
+
+    /// The rows of a table. A table that can't be read has none; nothing rests on that, since reading is plain SQL that has
+    /// been compiled when the environment was loaded.
+    pub(super) fn read(&self, environment: &Environment, state: &State, conditions: &Conditions, table: usize) -> Rows {
+        let Some(reader) = self.tables.get(table) else { return Rows::default() };
+        let moment = state.moment(conditions);
+        let Ok(bound) = environment.pool().bind(&state.overlay, moment, budget(None)) else {
+            return Rows::default();
+        };
+        read(reader, &bound, conditions).unwrap_or_default()
+    }
+}
+
+fn reader(catalog: &Catalog, index: usize, table: &Table, condition: Option<&String>, bound: Option<&Bound<'_>>) -> TableReader {
+    let mut list: Vec<String> = table.columns.iter().map(|column| quote(column)).collect();
+    if table.key.is_empty() {
+        list.insert(0, "rowid".to_owned());
+    }
+    list.extend(condition.map(|condition| format!("({condition}) AS envfarm_mine")));
+    let order: Vec<String> = table.key.iter().map(|column| quote(&table.columns[*column])).collect();
+    let order = if order.is_empty() { "rowid".to_owned() } else { order.join(", ") };
+    let sql = format!("SELECT {} FROM {} ORDER BY {order}", list.join(", "), quote(&table.name));
+    let mut depends = BTreeSet::from([index]);
+    if condition.is_some()
+        && let Some(Ok(info)) = bound.map(|bound| bound.describe(&sql))
+    {
+        depends.extend(catalog.indexes(info.tables.iter().map(|used| used.table.as_str())));
+    }
+    TableReader {
+        sql,
+        columns: table.columns.len(),
+        key: table.key.clone(),
+        private: condition.is_some(),
+        depends,
+    }
+}
+
+fn read(reader: &TableReader, bound: &Bound<'_>, conditions: &Conditions) -> Result<Rows, rusqlite::Error> {
+    let mut statement = bound.prepare(&reader.sql)?;
+    let actor = crate::engine::arguments::to_sql(&conditions.actor, false);
+    for parameter in 1..=statement.parameter_count() {
+        statement.raw_bind_parameter(parameter, &actor)?;
+    }
+    let first = usize::from(reader.key.is_empty());
+    let mut read = Rows::default();
+    let mut mine = Vec::new();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        let mut cells = Vec::with_capacity(reader.columns);
+        for column in 0..reader.columns {
+            cells.push(Cell::new(row.get_ref(first + column)?));
+        }
+        let key = if reader.key.is_empty() {
+            vec![Cell::new(row.get_ref(0)?)]
+        } else {
+            reader.key.iter().map(|column| cells[*column].clone()).collect()
+        };
+        if reader.private {
+            let shown = row.get::<_, rusqlite::types::Value>(first + reader.columns)?;
+            mine.push(crate::engine::execute::truthy(&shown));
+        }
+        read.keys.insert(key, read.rows.len());
+        read.rows.push(cells);
+    }
+    read.mine = reader.private.then_some(mine);
+    Ok(read)
+}
