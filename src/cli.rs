@@ -3,6 +3,7 @@
 //!
 //! To add a command: a module with `Options` (clap's `Args`) and `run`, a variant of `Command`, an arm in [`run`].
 
+mod bench;
 mod check;
 mod list;
 mod packages;
@@ -64,6 +65,7 @@ enum Command {
     Stdio(stdio::Options),
     List(list::Options),
     Check(check::Options),
+    Bench(bench::Options),
     // Solve(solve::Options),
     // Verify(verify::Options),
     // Schemas(schemas::Options),
@@ -88,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Bench(options) => bench::run(&options),
         // Command::Solve(options) => solve::run(&options),
         // Command::Verify(options) => verify::run(&options),
         // Command::Schemas(options) => schemas::run(&options),
