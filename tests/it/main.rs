@@ -10,3 +10,4 @@ mod mcp;
 mod random_requests;
 mod stdio;
 mod support;
+mod tidy;
