@@ -3,6 +3,7 @@
 
 mod broken;
 mod checks;
+mod cli;
 mod database;
 mod http;
 mod mcp;
