@@ -3,14 +3,19 @@
 //!
 //! To add a command: a module with `Options` (clap's `Args`) and `run`, a variant of `Command`, an arm in [`run`].
 
+mod bench;
 mod check;
 mod list;
+mod new;
 mod packages;
-// mod schemas;
+mod play;
+mod schemas;
 mod serve;
-// mod solve;
+mod shown;
+mod solve;
 mod stdio;
-// mod verify;
+mod transcript;
+mod verify;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -47,6 +52,9 @@ const EXAMPLES: &str = "Examples:
   envfarm serve                               serve every environment under envs/
   envfarm stdio online_shop                   one episode for a desktop client, over stdio
   envfarm list                                which environments there are
+  envfarm play online_shop                    try the tools by hand
+  envfarm new library && envfarm check        write an environment of your own
+  envfarm verify run.jsonl                    judge a recorded trajectory
 
 Exit codes: 0 done, 1 findings or failure, 2 usage, 3 internal error.";
 
@@ -63,10 +71,15 @@ enum Command {
     Serve(serve::Options),
     Stdio(stdio::Options),
     List(list::Options),
+    Play(play::Options),
+    Solve(solve::Options),
+    Verify(verify::Options),
     Check(check::Options),
-    // Solve(solve::Options),
-    // Verify(verify::Options),
-    // Schemas(schemas::Options),
+    New(new::Options),
+    Schemas(schemas::Options),
+    Bench(bench::Options),
+    #[command(hide = true)]
+    Transcript(transcript::Options),
 }
 
 /// Runs the command that the process was started with.
@@ -88,9 +101,13 @@ pub fn run() -> ExitCode {
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
         Command::Check(options) => check::run(&options),
-        // Command::Solve(options) => solve::run(&options),
-        // Command::Verify(options) => verify::run(&options),
-        // Command::Schemas(options) => schemas::run(&options),
+        Command::Play(options) => play::run(&options),
+        Command::Solve(options) => solve::run(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::New(options) => new::run(&options),
+        Command::Schemas(options) => schemas::run(&options),
+        Command::Transcript(options) => transcript::run(&options),
+        Command::Bench(options) => bench::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::from(EXIT_OK),

@@ -4,6 +4,7 @@
 //! [`trainer`] (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
 
 mod agent;
+pub mod baseline;
 mod body;
 mod error;
 mod guard;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -71,7 +71,6 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
         )
         .fallback(unknown_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(front.settings.body_bytes_max))
         .layer(middleware::from_fn_with_state(front.clone(), guard::check))
         .with_state(front)
 }
@@ -113,6 +112,16 @@ pub async fn serve(
             Ok(())
         }
     }
+}
+
+/// Whether [`HttpSettings::allowed_hosts`] takes this text.
+pub fn is_host(text: &str) -> bool {
+    guard::is_host(text)
+}
+
+/// Whether [`HttpSettings::allowed_origins`] takes this text.
+pub fn is_origin(text: &str) -> bool {
+    guard::is_origin(text)
 }
 
 /// True for the routes whose errors are JSON-RPC's.

@@ -1,4 +1,4 @@
-//! envfarm: small, real, code-driven environments for tool-using agents.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod cli;
 pub mod clock;

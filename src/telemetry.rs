@@ -5,8 +5,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged unless told otherwise: rmcp reports every request's service start and end at `info`.
-const DEFAULT_FILTER: &str = "info,rmcp=warn";
+/// What is logged unless told otherwise: rmcp reports every request at `info`, and at `warn` every error it answers with, which
+/// are agents' mistakes and no concern of the log.
+const DEFAULT_FILTER: &str = "info,rmcp=error";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::report::EnvironmentReport;
 pub(super) use self::report::Report;
+use super::transcript::compare_processes;
 use super::{Failure, print, unknown};
 use crate::engine::environment::Environment;
 use crate::package::diagnostic::{Code, Diagnostic};
@@ -113,7 +114,7 @@ fn check_all(packages: &[PathBuf], options: &Options) -> Result<Vec<EnvironmentR
     .map_err(|_| Failure::internal("a package could not be checked: envfarm has a defect"))?;
     progress.finish_and_clear();
     reports.sort_by_key(|(place, _)| *place);
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
+    reports.into_iter().map(|(_, report)| report).collect()
 }
 
 /// A bar on stderr; hidden where that is no terminal.
@@ -125,7 +126,7 @@ fn progress(packages: usize) -> ProgressBar {
     progress
 }
 
-fn check(directory: &Path, options: &Options, progress: &ProgressBar) -> EnvironmentReport {
+fn check(directory: &Path, options: &Options, progress: &ProgressBar) -> Result<EnvironmentReport, Failure> {
     let folder = package::folder_name(directory);
     let loaded = Environment::load(directory);
     let mut diagnostics = loaded.diagnostics;
@@ -143,13 +144,14 @@ fn check(directory: &Path, options: &Options, progress: &ProgressBar) -> Environ
     {
         let told = |doing: &str| progress.set_message(format!("{folder}: {doing}"));
         diagnostics.extend(proof::prove(environment, &told));
+        diagnostics.extend(compare_processes(environment, directory)?);
     }
     if !options.only.is_empty() {
         diagnostics.retain(|finding| options.only.contains(&finding.code));
     }
     // Stable: findings at one place stay in the order in which the rules look.
     diagnostics.sort_by_key(|finding| (file_order(finding), finding.line));
-    EnvironmentReport {
+    Ok(EnvironmentReport {
         name: folder,
         tables: counts.tables,
         rows: counts.rows,
@@ -157,7 +159,7 @@ fn check(directory: &Path, options: &Options, progress: &ProgressBar) -> Environ
         tasks: counts.tasks,
         diagnostics,
         directory: directory.to_owned(),
-    }
+    })
 }
 
 fn file_order(finding: &Diagnostic) -> usize {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Failure, unknown};
+use serde_json::Value;
+
+use super::{Failure, shown, unknown};
 use crate::config::PackageOptions;
 use crate::engine::environment::Environment;
 use crate::package;
@@ -40,4 +42,16 @@ fn known(options: &PackageOptions) -> Result<Vec<(String, PathBuf)>, Failure> {
         .map_err(|err| Failure::usage(format!("failed to read {}: {err}; --envs DIR looks elsewhere", envs.display())))?;
     let named = found.into_iter().map(|directory| (package::folder_name(&directory), directory));
     Ok(named.collect())
+}
+
+/// The id of an actor as written on the command line; ids are numbers in most packages and texts in others.
+pub(super) fn actor(environment: &Environment, text: &str) -> Result<Value, Failure> {
+    let number = text.parse::<i64>().map_or(Value::Null, Value::from);
+    let candidates = [number, Value::from(text)];
+    let found = candidates.into_iter().find(|id| environment.actor(id).is_some());
+    found.ok_or_else(|| {
+        let known = environment.actors().iter().map(|actor| format!("{} ({})", shown::argument(&actor.id), actor.name));
+        let known: Vec<String> = known.collect();
+        Failure::usage(format!("there is no actor with the id {text}; there are: {}", known.join(", ")))
+    })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use owo_colors::{OwoColorize, Stream};
 use tokio::net::TcpListener;
 
@@ -44,13 +45,14 @@ pub(super) struct Options {
     #[arg(long, value_name = "PORT", default_value_t = PORT, env = "ENVFARM_PORT")]
     port: u16,
     /// Listen on an address that other machines reach. There is no authentication yet: whoever reaches it can do everything
-    #[arg(long, env = "ENVFARM_ALLOW_REMOTE")]
+    #[arg(long, env = "ENVFARM_ALLOW_REMOTE", value_parser = BoolishValueParser::new())]
     allow_remote: bool,
     /// Host name that requests may be addressed to, besides the loopback ones; may be repeated
     #[arg(
         long,
         value_name = "NAME",
         env = "ENVFARM_ALLOWED_HOSTS",
+        value_parser = host_name,
         value_delimiter = ','
     )]
     allowed_host: Vec<String>,
@@ -59,14 +61,15 @@ pub(super) struct Options {
         long,
         value_name = "ORIGIN",
         env = "ENVFARM_ALLOWED_ORIGINS",
+        value_parser = origin,
         value_delimiter = ','
     )]
     allowed_origin: Vec<String>,
     /// What `mcp_url`s begin with, behind a proxy; otherwise the address a request was sent to
-    #[arg(long, value_name = "URL", env = "ENVFARM_BASE_URL")]
+    #[arg(long, value_name = "URL", env = "ENVFARM_BASE_URL", value_parser = base_url)]
     base_url: Option<String>,
     /// Log one JSON object a line
-    #[arg(long, env = "ENVFARM_JSON_LOGS")]
+    #[arg(long, env = "ENVFARM_JSON_LOGS", value_parser = BoolishValueParser::new())]
     json_logs: bool,
     /// What to log on stderr, as in `info` or `envfarm=debug`
     #[arg(long, value_name = "FILTER", env = "ENVFARM_LOG")]
@@ -75,6 +78,29 @@ pub(super) struct Options {
     packages: PackageOptions,
     #[command(flatten)]
     limits: LimitOptions,
+}
+
+fn host_name(text: &str) -> Result<String, &'static str> {
+    let valid = http::is_host(text);
+    valid
+        .then(|| text.to_owned())
+        .ok_or("expected a host as in farm.example or farm.example:8700")
+}
+
+fn origin(text: &str) -> Result<String, &'static str> {
+    let valid = http::is_origin(text);
+    valid
+        .then(|| text.to_owned())
+        .ok_or("expected an origin as in https://farm.example")
+}
+
+fn base_url(text: &str) -> Result<String, &'static str> {
+    let valid = ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    valid
+        .then(|| text.to_owned())
+        .ok_or("expected a URL as in https://farm.example/envfarm")
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {

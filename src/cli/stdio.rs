@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +43,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     trajectory: Option<PathBuf>,
     /// Log one JSON object a line
-    #[arg(long, env = "ENVFARM_JSON_LOGS")]
+    #[arg(long, env = "ENVFARM_JSON_LOGS", value_parser = BoolishValueParser::new())]
     json_logs: bool,
     /// What to log on stderr, as in `info` or `envfarm=debug`
     #[arg(long, value_name = "FILTER", env = "ENVFARM_LOG")]

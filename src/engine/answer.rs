@@ -113,9 +113,16 @@ impl Key {
         self.texts.iter().flatten().any(|wanted| wanted == text)
     }
 
+    /// True for a longer name with an expected one in it.
+    fn is_longer(&self, text: &str) -> bool {
+        self.texts.iter().flatten().any(|wanted| wanted != text && contains_phrase(text, wanted))
+    }
+
     /// Other names that the instruction or the reference answer has may be repeated.
     fn forget_known(&mut self, known: &str) {
-        let known: HashSet<String> = phrases(&mask(&normal(known), self)).collect();
+        let known = normal(known);
+        let longer = phrases(&known).filter(|phrase| self.is_longer(phrase));
+        let known: HashSet<String> = phrases(&mask(&known, self)).chain(longer).collect();
         let nameable = |text: &String| text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
         let mut others = std::mem::take(&mut self.others);
         others.retain(|text| nameable(text) && !self.wants(text) && !known.contains(text));
@@ -140,11 +147,11 @@ fn others(environment: &Environment, key: &Key, state: &State, conditions: &Cond
     Ok(others)
 }
 
-/// Names that the solution saw under the same member names as an expected one.
+/// Names that the solution saw under the same member names as an expected one or a longer one with that in it.
 fn neighbours(key: &Key, solution: &PlayedSolution) -> HashSet<String> {
     let observed = solution.observed();
     let texts = || observed.iter().filter_map(|(name, value)| value.as_str().map(|text| (name, normal(text))));
-    let names: HashSet<&String> = texts().filter(|(_, text)| key.wants(text)).map(|(name, _)| name).collect();
+    let names: HashSet<&String> = texts().filter(|(_, text)| key.wants(text) || key.is_longer(text)).map(|(name, _)| name).collect();
     texts().filter(|(name, _)| names.contains(name)).map(|(_, text)| text).collect()
 }
 
@@ -210,7 +217,8 @@ fn surplus(key: &Key, stated: &Facts, words: &str) -> Option<String> {
         }
     }
     let masked = mask(words, key);
-    phrases(&masked).find(|phrase| key.others.contains(phrase)).map(|name| format!("the answer also names {name:?}"))
+    let longer = phrases(words).filter(|phrase| key.is_longer(phrase));
+    phrases(&masked).chain(longer).find(|phrase| key.others.contains(phrase)).map(|name| format!("the answer also names {name:?}"))
 }
 
 /// The words of a text with every expected name replaced by a bar, so that a name within a name isn't found.
@@ -237,7 +245,8 @@ fn phrases(words: &str) -> impl Iterator<Item = String> {
     phrases.into_iter()
 }
 
-fn contains_phrase(words: &str, phrase: &str) -> bool {
+/// Whether a normalised text has a normalised phrase in it, as whole words.
+pub(crate) fn contains_phrase(words: &str, phrase: &str) -> bool {
     format!(" {words} ").contains(&format!(" {phrase} "))
 }
 
@@ -404,7 +413,7 @@ mod tests {
         let key = Key {
             numbers: vec![84.5],
             texts: vec![vec![normal("Oak desk lamp")]],
-            others: HashSet::from([normal("Oak desk"), normal("Birch desk")]),
+            others: HashSet::from([normal("Oak desk"), normal("Birch desk"), normal("Red oak desk lamp")]),
             allowed: facts("my 2 orders"),
             ..Key::default()
         };
@@ -415,6 +424,7 @@ mod tests {
         assert!(!passes("Answer: oak desk lamp"));
         assert!(!passes("Answer: oak desk lamp, 84.50 or 90"));
         assert!(!passes("Answer: oak desk lamp or oak desk, 84.50"));
+        assert!(!passes("Answer: the red oak desk lamp, 84.50"));
         assert!(!passes("Answer: oak desk lamp, birch desk, 84.50"));
         assert!(!passes(""));
         assert!(!passes(&format!("oak desk lamp 84.50 {}", "so ".repeat(120))));

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -82,13 +83,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
 #[derive(Debug)]
 pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned> FromRequest<Front> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let typed = expect_json(request.headers());
-        let bytes = read(request, state).await?;
-        typed?;
+    async fn from_request(request: Request, front: &Front) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, front).await?;
+        expect_json(&parts.headers)?;
         parse(&bytes).map(Self)
     }
 }
@@ -97,41 +98,39 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 #[derive(Debug)]
 pub(super) struct OptionalJsonBody<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+impl<T: DeserializeOwned + Default> FromRequest<Front> for OptionalJsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let typed = expect_json(request.headers());
-        let bytes = read(request, state).await?;
+    async fn from_request(request: Request, front: &Front) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, front).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        typed?;
+        expect_json(&parts.headers)?;
         parse(&bytes).map(Self)
     }
 }
 
-/// The body's bytes, up to the limit and in time.
-pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    let reading = Bytes::from_request(request, state);
+/// The body's bytes, up to the limit and in time. It is read even where the request is refused for another reason, so that
+/// the connection can be used again.
+pub(super) async fn read(body: Body, front: &Front) -> Result<Bytes, ApiError> {
+    let bytes_max = front.settings.body_bytes_max;
+    let reading = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(Duration::from_millis(BODY_READ_MS_MAX), reading).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) => Err(unreadable_body(&rejection)),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(err)) if err.is::<LengthLimitError>() => Err(ApiError::new(
+            Code::BodyTooLarge,
+            format!("a body has at most {bytes_max} bytes; send less at a time"),
+        )),
+        Ok(Err(_)) => Err(ApiError::new(
+            Code::BodyIncomplete,
+            "the body couldn't be read to its end",
+        )),
         Err(_) => Err(ApiError::new(
             Code::BodyIncomplete,
             format!("the body didn't arrive within {BODY_READ_MS_MAX} ms"),
         )),
-    }
-}
-
-fn unreadable_body(rejection: &BytesRejection) -> ApiError {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        ApiError::new(
-            Code::BodyTooLarge,
-            "the body is larger than this server takes; send less at a time",
-        )
-    } else {
-        ApiError::new(Code::BodyIncomplete, "the body couldn't be read to its end")
     }
 }
 

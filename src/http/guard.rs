@@ -79,6 +79,16 @@ impl Origin {
     }
 }
 
+/// Whether a text is a host that a request can be addressed to, with or without a port.
+pub(super) fn is_host(text: &str) -> bool {
+    Place::parse(text).is_some()
+}
+
+/// Whether a text is the origin of a web page.
+pub(super) fn is_origin(text: &str) -> bool {
+    Origin::parse(text).is_some()
+}
+
 /// The hosts and origins that requests may name.
 #[derive(Debug)]
 pub(super) struct Guard {

@@ -78,14 +78,13 @@ struct EnvelopeClient<'a> {
 impl Message {
     /// Reads and checks a POST to an MCP route. The error is a finished response, with the request's id where it is known.
     pub(super) async fn read(request: Request, front: &Front) -> Result<Self, Response> {
-        let typed =
-            expect_json(request.headers()).and_then(|()| expect_json_accepted(request.headers()));
         let (parts, body) = request.into_parts();
-        let reading = Request::from_parts(parts.clone(), body);
-        let body = read(reading, front)
-            .await
+        let body = read(body, front).await;
+        let acceptable =
+            expect_json(&parts.headers).and_then(|()| expect_json_accepted(&parts.headers));
+        let body = acceptable
+            .and(body)
             .map_err(|error| error.into_json_rpc(None))?;
-        typed.map_err(|error| error.into_json_rpc(None))?;
         let envelope = parse(&body).map_err(|error| error.into_json_rpc(None))?;
         let meta = envelope.params.and_then(|params| params.meta);
         let method = envelope.method.map(Cow::into_owned);

@@ -16,7 +16,7 @@ use crate::config::EPISODES_PER_REQUEST_MAX;
 use crate::engine::environment::Environment;
 use crate::engine::verify::Verdict;
 use crate::episode::{CallError, EpisodeState};
-use crate::farm::{EpisodeSpec, FarmError, LiveEpisode};
+use crate::farm::{EpisodeSpec, Farm, FarmError, LiveEpisode};
 use crate::id::{EnvironmentName, EpisodeId, TaskName};
 use crate::mcp::{self, Attached, CallResult, Server};
 
@@ -26,16 +26,28 @@ pub(super) async fn health(State(front): State<Front>) -> Json<Value> {
 }
 
 /// `GET /environments`.
-pub(super) async fn environments(State(front): State<Front>, headers: HeaderMap) -> Json<Value> {
-    let listed: Vec<Value> = front
-        .farm
+pub(super) async fn environments(
+    State(front): State<Front>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ApiError> {
+    let base_url = base_url(&front, &headers);
+    // Each is loaded to be described, which takes milliseconds the first time: too long for an async worker.
+    let listing = tokio::task::spawn_blocking(move || list_environments(&front.farm, &base_url));
+    let listed = listing.await.map_err(|err| {
+        tracing::error!(%err, "failed to list the environments");
+        ApiError::new(Code::Internal, "the server failed to list the environments")
+    })?;
+    Ok(Json(json!({"environments": listed})))
+}
+
+fn list_environments(farm: &Farm, base_url: &str) -> Vec<Value> {
+    let described = farm
         .environment_names()
-        .map(|name| match front.farm.environment(name.as_ref()) {
-            Ok(environment) => summary(&environment, &base_url(&front, &headers)),
+        .map(|name| match farm.environment(name.as_ref()) {
+            Ok(environment) => summary(&environment, base_url),
             Err(err) => json!({"name": name, "error": err.to_string()}),
-        })
-        .collect();
-    Json(json!({"environments": listed}))
+        });
+    described.collect()
 }
 
 /// `GET /environments/{name}`.

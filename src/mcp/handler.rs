@@ -18,13 +18,10 @@ use super::{CACHE_TTL_MS, Server};
 const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 
 /// The methods that exist; a request for one of them with unreadable `params` is told so instead of 'method not found'.
-const METHODS: [&str; 5] = [
-    "initialize",
-    "server/discover",
-    "ping",
-    "tools/list",
-    "tools/call",
-];
+const METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
+
+/// The methods that exist before 2026-07-28 only.
+const METHODS_WITH_SESSIONS: [&str; 2] = ["initialize", "ping"];
 
 impl Server {
     fn implementation(&self) -> Implementation {
@@ -38,8 +35,7 @@ impl Server {
 
     /// `_meta` of a result: newer clients are told who answered; older ones learned it from `initialize`.
     fn meta(&self, context: &RequestContext<RoleServer>) -> Option<MetaObject> {
-        let version = context.protocol_version()?;
-        if version.as_str() < ProtocolVersion::V_2026_07_28.as_str() {
+        if !is_stateless(context) {
             return None;
         }
         let name_and_version = Implementation::new(
@@ -53,6 +49,13 @@ impl Server {
         );
         Some(meta)
     }
+}
+
+/// True for requests of 2026-07-28 and later. Revisions are dates, so they compare as text.
+fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+    context
+        .protocol_version()
+        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 impl ServerHandler for Server {
@@ -113,11 +116,13 @@ impl ServerHandler for Server {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
         // rmcp reads a known method whose params it can't parse as a method of its own.
-        if METHODS.contains(&method.as_str()) {
+        let known = METHODS.contains(&method.as_str())
+            || (METHODS_WITH_SESSIONS.contains(&method.as_str()) && !is_stateless(&context));
+        if known {
             let message = if method == "tools/call" {
                 r#"params of tools/call must be {"name": string, "arguments": object}"#.to_owned()
             } else {

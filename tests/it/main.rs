@@ -9,3 +9,4 @@ mod mcp;
 mod random_requests;
 mod stdio;
 mod support;
+mod tidy;

@@ -1,4 +1,7 @@
-//! MCP over HTTP, both protocol eras.
+//! MCP over HTTP: tools and their results, in both protocol eras.
+
+mod sessions;
+mod stateless;
 
 use axum::http::{Method, StatusCode};
 use envfarm::config::HttpSettings;
@@ -6,217 +9,12 @@ use envfarm::episode::EpisodeLimits;
 use envfarm::farm::FarmLimits;
 use serde_json::{Value, json};
 
-use crate::support::{
-    Reply, SESSIONS, STATELESS, Server, initialize_params, meta, request, stateless_request,
-};
+use crate::support::{Reply, Server, initialize_params, request};
 
 const NOTEBOOK: &str = "/envs/notebook/mcp";
 
 fn total(reply: &Reply) -> &Value {
     &reply.body["result"]["structuredContent"]["total"]
-}
-
-#[tokio::test]
-async fn a_session_is_an_episode() {
-    let server = Server::new();
-    let reply = server
-        .in_session(NOTEBOOK, None, "initialize", initialize_params())
-        .await;
-    let result = &reply.body["result"];
-    assert_eq!(result["protocolVersion"], SESSIONS);
-    assert_eq!(result["capabilities"], json!({"tools": {}}));
-    assert_eq!(result["serverInfo"]["name"], "notebook");
-    assert!(
-        result["instructions"]
-            .as_str()
-            .unwrap()
-            .contains("Ines Duarte"),
-        "{result}"
-    );
-    let session = reply.header("mcp-session-id").to_owned();
-    assert!(session.starts_with("ep_"));
-
-    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string();
-    let headers = [
-        ("content-type", "application/json"),
-        ("accept", "application/json, text/event-stream"),
-        ("mcp-session-id", session.as_str()),
-        ("mcp-protocol-version", SESSIONS),
-    ];
-    let accepted = server
-        .send(request(Method::POST, NOTEBOOK, &headers, &initialized))
-        .await;
-    assert_eq!(
-        (accepted.status, accepted.body),
-        (StatusCode::ACCEPTED, Value::Null)
-    );
-
-    let ping = server
-        .in_session(NOTEBOOK, Some(&session), "ping", json!({}))
-        .await;
-    assert_eq!(ping.body["result"], json!({}));
-    let add = json!({"name": "add_note", "arguments": {"title": "x", "body": "y"}});
-    let added = server
-        .in_session(NOTEBOOK, Some(&session), "tools/call", add)
-        .await;
-    assert_eq!(added.body["result"]["isError"], false, "{added:?}");
-    assert!(
-        added.body["result"].get("resultType").is_none(),
-        "unknown to older clients"
-    );
-
-    let list = json!({"name": "list_notes", "arguments": {}});
-    let listed = server
-        .in_session(NOTEBOOK, Some(&session), "tools/call", list.clone())
-        .await;
-    assert_eq!(total(&listed), 4);
-    let other = server.initialize(NOTEBOOK).await;
-    let listed = server
-        .in_session(NOTEBOOK, Some(&other), "tools/call", list)
-        .await;
-    assert_eq!(total(&listed), 3, "another session, another episode");
-    assert_eq!(
-        server.get(&format!("/episodes/{session}")).await.body["calls"],
-        2
-    );
-}
-
-#[tokio::test]
-async fn a_session_ends_with_delete() {
-    let server = Server::new();
-    let session = server.initialize(NOTEBOOK).await;
-    let named = [("mcp-session-id", session.as_str())];
-    let unnamed = server.delete(NOTEBOOK).await;
-    assert_eq!(unnamed.status, StatusCode::BAD_REQUEST);
-    let elsewhere = server
-        .send(request(Method::DELETE, "/envs/conformance/mcp", &named, ""))
-        .await;
-    assert_eq!(elsewhere.status, StatusCode::NOT_FOUND);
-    let ended = server
-        .send(request(Method::DELETE, NOTEBOOK, &named, ""))
-        .await;
-    assert_eq!(
-        (ended.status, ended.body),
-        (StatusCode::NO_CONTENT, Value::Null)
-    );
-    assert_eq!(server.farm.len(), 0);
-    for reply in [
-        server
-            .send(request(Method::DELETE, NOTEBOOK, &named, ""))
-            .await,
-        server
-            .in_session(NOTEBOOK, Some(&session), "tools/list", json!({}))
-            .await,
-        server
-            .in_session(NOTEBOOK, Some("nonsense"), "tools/list", json!({}))
-            .await,
-    ] {
-        assert_eq!(reply.status, StatusCode::NOT_FOUND);
-        assert_eq!(reply.body["error"]["data"]["code"], "unknown_session");
-    }
-    let get = server.get(NOTEBOOK).await;
-    assert_eq!(
-        (get.status, get.header("allow")),
-        (StatusCode::METHOD_NOT_ALLOWED, "POST,DELETE")
-    );
-}
-
-#[tokio::test]
-async fn sessions_need_a_proper_initialize() {
-    let server = Server::new();
-    let without = server
-        .in_session(NOTEBOOK, None, "tools/list", json!({}))
-        .await;
-    assert_eq!(without.error(), (400, &json!(-32600)));
-    assert_eq!(without.body["error"]["data"]["code"], "session_required");
-    assert_eq!(without.body["id"], 1);
-    for params in [json!({}), json!({"protocolVersion": 5}), json!([])] {
-        let reply = server
-            .in_session(NOTEBOOK, None, "initialize", params)
-            .await;
-        assert!(reply.body["error"]["code"].is_i64(), "{reply:?}");
-        assert!(!reply.headers.contains_key("mcp-session-id"));
-    }
-    assert_eq!(
-        server.farm.len(),
-        0,
-        "a failed initialize leaves no episode"
-    );
-    let session = server.initialize(NOTEBOOK).await;
-    let elsewhere = server
-        .in_session(
-            "/envs/conformance/mcp",
-            Some(&session),
-            "tools/list",
-            json!({}),
-        )
-        .await;
-    assert_eq!(elsewhere.status, StatusCode::NOT_FOUND);
-    let old = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
-    let reply = server.in_session(NOTEBOOK, None, "initialize", old).await;
-    assert_eq!(reply.body["result"]["protocolVersion"], "2024-11-05");
-}
-
-#[tokio::test]
-async fn a_session_can_play_a_task() {
-    let server = Server::new();
-    let path = "/envs/notebook/mcp?task=pin_the_groceries&seed=5";
-    let reply = server
-        .in_session(path, None, "initialize", initialize_params())
-        .await;
-    let instructions = reply.body["result"]["instructions"].as_str().unwrap();
-    assert!(
-        instructions.contains("Pin my note about groceries"),
-        "{instructions}"
-    );
-    let episode = server
-        .get(&format!("/episodes/{}", reply.header("mcp-session-id")))
-        .await;
-    assert_eq!(
-        (&episode.body["task"], &episode.body["seed"]),
-        (&json!("pin_the_groceries"), &json!(5))
-    );
-    for (path, code) in [
-        ("/envs/notebook/mcp?task=nope", "unknown_task"),
-        ("/envs/notebook/mcp?seed=x", "invalid_url"),
-        ("/envs/notebook/mcp?tusk=x", "invalid_url"),
-        ("/envs/nope/mcp", "unknown_environment"),
-    ] {
-        let reply = server
-            .in_session(path, None, "initialize", initialize_params())
-            .await;
-        assert_eq!(reply.body["error"]["data"]["code"], code, "{path}");
-        assert_eq!(reply.body["id"], 1);
-    }
-}
-
-#[tokio::test]
-async fn discover_tells_what_there_is() {
-    let server = Server::new();
-    let reply = server
-        .stateless(NOTEBOOK, "server/discover", json!({}), &[])
-        .await;
-    let result = &reply.body["result"];
-    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
-    assert!(
-        result["supportedVersions"]
-            .as_array()
-            .unwrap()
-            .contains(&json!(STATELESS))
-    );
-    assert_eq!(result["capabilities"], json!({"tools": {}}));
-    assert_eq!(
-        (&result["resultType"], &result["cacheScope"]),
-        (&json!("complete"), &json!("public"))
-    );
-    assert!(result["ttlMs"].as_u64().unwrap() > 0);
-    assert_eq!(
-        result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
-        "notebook"
-    );
-    let instructions = result["instructions"].as_str().unwrap();
-    assert!(instructions.contains("Ines Duarte"), "{instructions}");
-    assert_eq!(server.farm.len(), 0, "asking makes no episode");
 }
 
 #[tokio::test]
@@ -329,7 +127,7 @@ async fn an_episode_is_one_world_for_both_eras() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_in_a_call_has_its_place() {
+async fn refusals_are_results() {
     let server = Server::new();
     let id = server.episode("notebook", None).await;
     let path = format!("/episodes/{id}/mcp");
@@ -369,6 +167,27 @@ async fn what_goes_wrong_in_a_call_has_its_place() {
         .await;
     assert_eq!(invalid.body["result"]["isError"], true);
 
+    server
+        .post(&format!("/episodes/{id}/verify"), json!({}))
+        .await;
+    let ended = server
+        .stateless(&path, "tools/call", call("list_notes", json!({})), &[])
+        .await;
+    assert_eq!(ended.body["result"]["isError"], true);
+    assert!(
+        ended.body["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("episode_ended")
+    );
+}
+
+#[tokio::test]
+async fn calls_of_no_tool_are_invalid_params() {
+    let server = Server::new();
+    let id = server.episode("notebook", None).await;
+    let path = format!("/episodes/{id}/mcp");
+    let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
     let unknown = server
         .stateless(&path, "tools/call", call("get_notes", json!({})), &[])
         .await;
@@ -394,20 +213,12 @@ async fn what_goes_wrong_in_a_call_has_its_place() {
         let reply = server.in_session(&path, None, "tools/call", params).await;
         assert_eq!(reply.body["error"]["code"], -32602, "{reply:?}");
     }
-    server
-        .post(&format!("/episodes/{id}/verify"), json!({}))
-        .await;
-    let ended = server
-        .stateless(&path, "tools/call", call("list_notes", json!({})), &[])
-        .await;
-    assert_eq!(ended.body["result"]["isError"], true);
-    assert!(
-        ended.body["result"]["content"][0]["text"]
-            .as_str()
-            .unwrap()
-            .contains("episode_ended")
-    );
+}
 
+#[tokio::test]
+async fn a_fault_is_an_opaque_internal_error() {
+    let server = Server::new();
+    let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
     let id = server.episode("faulty", None).await;
     let path = format!("/episodes/{id}/mcp");
     let fault = server
@@ -463,187 +274,6 @@ async fn calls_past_the_limit_are_told_so() {
         server.get(&format!("/episodes/{id}")).await.body["state"],
         "truncated"
     );
-}
-
-#[tokio::test]
-async fn stateless_headers_and_metadata_are_checked() {
-    let server = Server::new();
-    let call = json!({"name": "list_notes", "arguments": {}});
-    let rows: [(&str, Value, &[(&str, &str)], u16, i64); 10] = [
-        ("tools/list", json!({}), &[("mcp-method", "")], 400, -32020),
-        (
-            "tools/list",
-            json!({}),
-            &[("mcp-method", "TOOLS/LIST")],
-            400,
-            -32020,
-        ),
-        (
-            "tools/list",
-            json!({}),
-            &[("mcp-protocol-version", SESSIONS)],
-            400,
-            -32020,
-        ),
-        (
-            "tools/list",
-            json!({}),
-            &[("mcp-protocol-version", "")],
-            400,
-            -32020,
-        ),
-        ("tools/call", call.clone(), &[("mcp-name", "")], 400, -32020),
-        (
-            "tools/call",
-            call.clone(),
-            &[("mcp-name", "get_note")],
-            400,
-            -32020,
-        ),
-        ("tools/list", json!({"_meta": {}}), &[], 400, -32602),
-        (
-            "server/discover",
-            json!({"_meta": {"io.modelcontextprotocol/protocolVersion": STATELESS}}),
-            &[],
-            400,
-            -32602,
-        ),
-        ("unknown/method", json!({}), &[], 404, -32601),
-        ("ping", json!({}), &[], 404, -32601),
-    ];
-    for (method, params, headers, status, code) in rows {
-        let reply = server.stateless(NOTEBOOK, method, params, headers).await;
-        assert_eq!(
-            reply.error(),
-            (status, &json!(code)),
-            "{method} {headers:?}"
-        );
-        assert_eq!(reply.body["id"], 7);
-    }
-    let mut future = meta();
-    future["io.modelcontextprotocol/protocolVersion"] = json!("2099-01-01");
-    let headers = [("mcp-protocol-version", "2099-01-01")];
-    let reply = server
-        .stateless(
-            NOTEBOOK,
-            "server/discover",
-            json!({"_meta": future}),
-            &headers,
-        )
-        .await;
-    assert_eq!(reply.error(), (400, &json!(-32022)));
-    assert_eq!(reply.body["error"]["data"]["requested"], "2099-01-01");
-    assert_eq!(
-        server.farm.len(),
-        1,
-        "only the well-formed calls of a client get an episode"
-    );
-}
-
-#[tokio::test]
-async fn custom_headers_are_checked_against_the_arguments() {
-    let server = Server::new();
-    let path = "/envs/conformance/mcp";
-    let call = json!({"name": "test_custom_header", "arguments": {"region": "Hello"}});
-    for (value, status) in [
-        ("Hello", 200),
-        ("=?base64?SGVsbG8=?=", 200),
-        ("=?base64?SGVs!!!?=", 400),
-        ("other", 400),
-        ("", 400),
-    ] {
-        let reply = server
-            .stateless(
-                path,
-                "tools/call",
-                call.clone(),
-                &[("mcp-param-region", value)],
-            )
-            .await;
-        assert_eq!(reply.status.as_u16(), status, "{value} {reply:?}");
-    }
-}
-
-#[tokio::test]
-async fn scratch_episodes_belong_to_their_callers() {
-    let server = Server::new();
-    let add = |params: Value| {
-        let mut params = params;
-        params["name"] = json!("add_note");
-        params["arguments"] = json!({"title": "x", "body": "y"});
-        params
-    };
-    let named = |name: &str| {
-        let mut meta = meta();
-        meta["io.modelcontextprotocol/clientInfo"]["name"] = json!(name);
-        json!({"_meta": meta})
-    };
-    let list = |path: &'static str, params: Value, headers: &'static [(&str, &str)]| {
-        let mut params = params;
-        params["name"] = json!("list_notes");
-        params["arguments"] = json!({});
-        stateless_request(path, "tools/call", params, headers)
-    };
-    server
-        .stateless(NOTEBOOK, "tools/call", add(named("a")), &[])
-        .await;
-    server
-        .stateless(NOTEBOOK, "tools/call", add(named("a")), &[])
-        .await;
-    let rows: [(&'static str, Value, &'static [(&str, &str)], u64); 7] = [
-        (NOTEBOOK, named("a"), &[], 5),
-        (NOTEBOOK, named("b"), &[], 3),
-        ("/envs/notebook/mcp?as=second", named("a"), &[], 3),
-        (
-            "/envs/notebook/mcp?task=pin_the_groceries",
-            named("a"),
-            &[],
-            3,
-        ),
-        ("/envs/notebook/mcp?seed=1", named("a"), &[], 3),
-        (NOTEBOOK, named("a"), &[("authorization", "Bearer one")], 3),
-        (NOTEBOOK, named("a"), &[("authorization", "Bearer two")], 3),
-    ];
-    for (path, params, headers, expected) in rows {
-        let reply = server.send(list(path, params, headers)).await;
-        assert_eq!(total(&reply), expected, "{path} {headers:?} {reply:?}");
-    }
-    assert_eq!(server.farm.len(), 7);
-}
-
-#[tokio::test]
-async fn scratch_episodes_are_bounded_and_renewed() {
-    let limits = two_calls();
-    let settings = HttpSettings {
-        scratch_episodes_max: 2,
-        ..HttpSettings::default()
-    };
-    let server = Server::with(limits, settings);
-    let add = json!({"name": "add_note", "arguments": {"title": "x", "body": "y"}});
-    for alias in ["a", "b", "c"] {
-        let path = format!("/envs/notebook/mcp?as={alias}");
-        server
-            .stateless(&path, "tools/call", add.clone(), &[])
-            .await;
-    }
-    assert_eq!(server.farm.len(), 2);
-    let list = json!({"name": "list_notes", "arguments": {}});
-    let at = |alias: &str| format!("/envs/notebook/mcp?as={alias}");
-    let kept = server
-        .stateless(&at("c"), "tools/call", list.clone(), &[])
-        .await;
-    assert_eq!(total(&kept), 4);
-    let ended = server
-        .stateless(&at("c"), "tools/call", list.clone(), &[])
-        .await;
-    assert_eq!(ended.body["result"]["isError"], true);
-    let fresh = server
-        .stateless(&at("c"), "tools/call", list.clone(), &[])
-        .await;
-    assert_eq!(total(&fresh), 3, "an ended scratch episode is replaced");
-    let evicted = server.stateless(&at("a"), "tools/call", list, &[]).await;
-    assert_eq!(total(&evicted), 3, "the least recently used one made room");
-    assert_eq!(server.farm.len(), 2);
 }
 
 #[tokio::test]

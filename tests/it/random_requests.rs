@@ -126,24 +126,53 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Requests that do something.
-fn templates() -> Vec<Thrown> {
-    let thrown =
-        |method: Method, path: &str, headers: &[(&'static str, &str)], body: Value| Thrown {
+impl Thrown {
+    fn new(method: Method, path: &str, headers: &[(&'static str, &str)], body: &Value) -> Self {
+        let usual = [
+            ("host", "127.0.0.1:8700"),
+            ("content-type", "application/json"),
+        ];
+        Self {
             method,
             path: path.to_owned(),
-            headers: [
-                ("host", "127.0.0.1:8700"),
-                ("content-type", "application/json"),
-            ]
-            .iter()
-            .chain(headers)
-            .map(|(name, value)| (*name, value.as_bytes().to_vec()))
-            .collect(),
+            headers: usual
+                .iter()
+                .chain(headers)
+                .map(|(name, value)| (*name, value.as_bytes().to_vec()))
+                .collect(),
             body: body.to_string().into_bytes(),
-        };
-    let post = |path: &str, body: Value| thrown(Method::POST, path, &[], body);
-    let get = |path: &str| thrown(Method::GET, path, &[], json!({}));
+        }
+    }
+}
+
+/// Requests of trainers that do something.
+fn trainers_requests() -> Vec<Thrown> {
+    let post = |path: &str, body: Value| Thrown::new(Method::POST, path, &[], &body);
+    let get = |path: &str| Thrown::new(Method::GET, path, &[], &json!({}));
+    let task = json!({"environment": "notebook", "task": "pin_the_groceries", "seed": 4, "actor": 1, "count": 2});
+    let add = json!({"tool": "add_note", "arguments": {"title": "x", "body": "y"}});
+    let pin = json!({"tool": "pin_note", "arguments": {"note_id": 1}});
+    vec![
+        post("/episodes", json!({"environment": "notebook"})),
+        post("/episodes", task),
+        post("/episodes/ep_victim/calls", add),
+        post("/episodes/ep_victim/calls", pin),
+        post(
+            "/episodes/ep_victim/verify",
+            json!({"answer": "Answer: 750"}),
+        ),
+        post("/episodes/ep_victim/reset", json!({})),
+        get("/episodes/ep_victim"),
+        get("/environments"),
+        get("/environments/notebook/tools"),
+        Thrown::new(Method::DELETE, "/episodes/ep_victim", &[], &json!({})),
+    ]
+}
+
+/// Requests of agents that do something.
+fn agents_requests() -> Vec<Thrown> {
+    let notebook = "/envs/notebook/mcp";
+    let victim = "/episodes/ep_victim/mcp";
     let message = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     let stateless = |path: &str, method: &'static str, mut params: Value| {
         params["_meta"] = meta();
@@ -153,75 +182,41 @@ fn templates() -> Vec<Thrown> {
             ("mcp-method", method),
             ("mcp-name", name.as_str()),
         ];
-        thrown(Method::POST, path, &headers, message(method, params))
+        Thrown::new(Method::POST, path, &headers, &message(method, params))
     };
+    let session = [
+        ("mcp-session-id", VICTIM),
+        ("mcp-protocol-version", SESSIONS),
+    ];
     let in_session = |method: &str, params: Value| {
-        let headers = [
-            ("mcp-session-id", VICTIM),
-            ("mcp-protocol-version", SESSIONS),
-        ];
-        thrown(
-            Method::POST,
-            "/envs/notebook/mcp",
-            &headers,
-            message(method, params),
-        )
+        Thrown::new(Method::POST, notebook, &session, &message(method, params))
     };
+    let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     let add = json!({"name": "add_note", "arguments": {"title": "x", "body": "y"}});
     let list = json!({"name": "list_notes", "arguments": {"limit": 2}});
     vec![
-        post("/episodes", json!({"environment": "notebook"})),
-        post(
-            "/episodes",
-            json!({"environment": "notebook", "task": "pin_the_groceries", "seed": 4, "actor": 2, "count": 2}),
+        Thrown::new(
+            Method::POST,
+            notebook,
+            &[],
+            &message("initialize", initialize_params()),
         ),
-        post(
-            "/episodes/ep_victim/calls",
-            json!({"tool": "add_note", "arguments": {"title": "x", "body": "y"}}),
-        ),
-        post(
-            "/episodes/ep_victim/calls",
-            json!({"tool": "pin_note", "arguments": {"note_id": 1}}),
-        ),
-        post(
-            "/episodes/ep_victim/verify",
-            json!({"answer": "Answer: 750"}),
-        ),
-        post("/episodes/ep_victim/reset", json!({})),
-        get("/episodes/ep_victim"),
-        get("/environments"),
-        get("/environments/notebook/tools"),
-        thrown(Method::DELETE, "/episodes/ep_victim", &[], json!({})),
-        thrown(
-            Method::DELETE,
-            "/envs/notebook/mcp",
-            &[("mcp-session-id", VICTIM)],
-            json!({}),
-        ),
-        post(
-            "/envs/notebook/mcp",
-            message("initialize", initialize_params()),
-        ),
+        Thrown::new(Method::POST, notebook, &session, &initialized),
+        Thrown::new(Method::DELETE, notebook, &session, &json!({})),
         in_session("tools/list", json!({})),
         in_session("tools/call", add.clone()),
         in_session("tools/call", list.clone()),
         in_session("ping", json!({})),
-        thrown(
-            Method::POST,
-            "/envs/notebook/mcp",
-            &[("mcp-session-id", VICTIM)],
-            json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
-        ),
-        stateless("/envs/notebook/mcp", "server/discover", json!({})),
+        stateless(notebook, "server/discover", json!({})),
         stateless("/envs/notebook/mcp?as=me", "tools/call", add.clone()),
         stateless(
             "/envs/notebook/mcp?task=pin_the_groceries&seed=3",
             "tools/call",
             list.clone(),
         ),
-        stateless("/episodes/ep_victim/mcp", "tools/list", json!({})),
-        stateless("/episodes/ep_victim/mcp", "tools/call", add),
-        stateless("/episodes/ep_victim/mcp", "tools/call", list),
+        stateless(victim, "tools/list", json!({})),
+        stateless(victim, "tools/call", add),
+        stateless(victim, "tools/call", list),
     ]
 }
 
@@ -358,7 +353,7 @@ fn method() -> impl Strategy<Value = Method> {
 /// Mostly a request that would do something, with up to two things wrong about it; sometimes anything at all.
 fn thrown() -> impl Strategy<Value = Thrown> {
     let aimed = (
-        prop::sample::select(templates()),
+        prop::sample::select([trainers_requests(), agents_requests()].concat()),
         prop::collection::vec(distortion(), 0..3),
     )
         .prop_map(|(thrown, distortions)| distortions.into_iter().fold(thrown, Thrown::distorted));

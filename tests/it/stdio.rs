@@ -198,6 +198,8 @@ fn unknown_names_get_suggestions_and_exit_code_2() {
         (&["stdio", "notebook", "--actor", "9"], "Tomasz Zielinski"),
         (&["list", "notebok"], "notebook"),
         (&["serve", "--host", "0.0.0.0"], "--allow-remote"),
+        (&["serve", "--allowed-host", "http://x"], "farm.example"),
+        (&["serve", "--base-url", "farm.example"], "https://"),
         (&["stdio"], "<ENVIRONMENT>"),
     ] {
         let output = envfarm(arguments).output().unwrap();

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use jiff::ToSpan;
-use serde_json::Value;
 
 use super::Gates;
-use crate::engine::answer::{ANSWER_LENGTH_MAX, facts, normal};
+use crate::engine::answer::{ANSWER_LENGTH_MAX, contains_phrase, facts, normal};
+use crate::engine::snapshot;
+use crate::engine::state::State;
 use crate::package::diagnostic::{Code, Diagnostic};
 use crate::package::files::{ExpectFile, OneOrMany};
 
@@ -105,24 +106,40 @@ fn wrong_sets(gates: &Gates<'_>, members: &[String], answer: &str) -> Vec<String
     wrong
 }
 
-/// Values that the agent saw under the same names as the expected texts or as longer texts with those in them, unless the
-/// instruction or the answer has them.
+/// Other texts from where an expected one comes from: seen under the same member names, or standing in the same columns;
+/// without those that the instruction or the answer has.
 fn neighbours(gates: &Gates<'_>, texts: &[String]) -> BTreeSet<String> {
     let wanted: Vec<String> = texts.iter().map(|text| normal(text)).collect();
+    let known = normal(&format!("{} {}", gates.task.asked(), gates.task.answer().unwrap_or_default()));
+    let holds_wanted = |text: &str| wanted.iter().any(|wanted| contains_phrase(&normal(text), wanted));
+    let is_known = |text: &str| contains_phrase(&known, &normal(text));
+    let mut others: BTreeSet<String> = BTreeSet::new();
     let values = gates.played.observed();
-    let text_of = |value: &Value| value.as_str().map(str::to_owned);
-    let holds_wanted = |text: &str| wanted.iter().any(|wanted| format!(" {text} ").contains(&format!(" {wanted} ")));
-    let names: BTreeSet<&String> = values
-        .iter()
-        .filter(|(_, value)| text_of(value).is_some_and(|text| holds_wanted(&normal(&text))))
-        .map(|(name, _)| name)
-        .collect();
-    let known = format!(" {} ", normal(&format!("{} {}", gates.task.asked(), gates.task.answer().unwrap_or_default())));
-    let mut others: BTreeSet<String> =
-        values.iter().filter(|(name, _)| names.contains(name)).filter_map(|(_, value)| text_of(value)).collect();
-    others.retain(|text| {
-        let plain = normal(text);
-        !plain.is_empty() && !wanted.contains(&plain) && !known.contains(&format!(" {plain} "))
-    });
+    let texts = || values.iter().filter_map(|(name, value)| value.as_str().map(|text| (name, text)));
+    let names: BTreeSet<&String> = texts().filter(|(_, text)| holds_wanted(text)).map(|(name, _)| name).collect();
+    others.extend(texts().filter(|(name, _)| names.contains(name)).map(|(_, text)| text.to_owned()));
+    for column in text_columns(gates) {
+        if column.iter().any(|text| holds_wanted(text) && is_known(text)) {
+            others.extend(column);
+        }
+    }
+    others.retain(|text| !normal(text).is_empty() && !wanted.contains(&normal(text)) && !is_known(text));
     others
+}
+
+/// The texts of every column of the initial database.
+fn text_columns(gates: &Gates<'_>) -> Vec<Vec<String>> {
+    let tables = 0..gates.environment.catalog().tables.len();
+    let Ok(snapshot) = snapshot::read(gates.environment, &State::default(), &gates.conditions, tables) else {
+        return Vec::new();
+    };
+    let mut columns = Vec::new();
+    for rows in snapshot.values() {
+        let width = rows.values().next().map_or(0, Vec::len);
+        for column in 0..width {
+            let text = |row: &snapshot::Row| row[column].to_json().as_str().map(str::to_owned);
+            columns.push(rows.values().filter_map(text).collect());
+        }
+    }
+    columns
 }
