@@ -3,6 +3,7 @@
 //!
 //! To add a command: a module with `Options` (clap's `Args`) and `run`, a variant of `Command`, an arm in [`run`].
 
+mod bench;
 mod check;
 mod list;
 mod new;
@@ -76,6 +77,7 @@ enum Command {
     Check(check::Options),
     New(new::Options),
     Schemas(schemas::Options),
+    Bench(bench::Options),
     #[command(hide = true)]
     Transcript(transcript::Options),
 }
@@ -105,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::New(options) => new::run(&options),
         Command::Schemas(options) => schemas::run(&options),
         Command::Transcript(options) => transcript::run(&options),
+        Command::Bench(options) => bench::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::from(EXIT_OK),

@@ -6,10 +6,12 @@
 //! image, overlay, moment and the statements, and on nothing else: not on the host, not on what the connection showed before.
 //!
 //! ```text
-//! pool        binding and returning connections         statement   what a statement reads, writes and returns
-//! connection  settings every connection has             image       building an image from a package's SQL
-//! guard       what may be compiled, how long it may run functions   random(), token(), uuid() from the episode's seed
-//! overlay     SQLite's file system: image plus pages    pages       the copy-on-write map of pages
+//! pool        lending and taking back connections       image       building an image from a package's SQL
+//! connection  what is set once on every connection      script      cutting a file of SQL into statements
+//! guard       what may be compiled, how long it runs    statement   what a statement reads, writes and returns
+//! functions   random(), token(), uuid() by seed         nullness    where a result may be NULL
+//! overlay     SQLite's file system, in C's terms        view        what it shows: image, overlay, clock
+//!                                                       pages       the copy-on-write map of pages
 //! ```
 
 mod connection;

@@ -4,6 +4,7 @@
 //! `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
 
 mod agent;
+pub mod baseline;
 mod body;
 mod error;
 mod guard;

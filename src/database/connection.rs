@@ -9,7 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Result};
 
 use super::functions::{self, Dice};
-use super::guard::Guard;
+use super::guard::{Author, Guard};
 use super::image::Image;
 use super::nullness::{StoredColumns, stored_columns};
 use super::overlay::{EPISODE_FILE, IMAGE_FILE, Vfs};
@@ -35,6 +35,17 @@ pub(super) enum Purpose {
     Check,
     /// Building an image.
     Build,
+}
+
+impl Purpose {
+    /// Who writes the statements that such a connection compiles.
+    pub(super) fn author(self) -> Author {
+        match self {
+            Self::Program => Author::Program,
+            Self::Check => Author::Check,
+            Self::Build => Author::Source,
+        }
+    }
 }
 
 /// A connection and what stands behind it. Fields are dropped in this order: the file system must outlive the connection.
@@ -77,6 +88,7 @@ impl Link {
             connection.prepare(&format!("SELECT 1 FROM \"{}\"", table.replace('"', "\"\"")))?;
         }
         guard.full_text_tables.get_or_init(|| full_text_tables);
+        guard.set_author(purpose.author());
         Ok(Self {
             connection,
             _vfs: vfs,

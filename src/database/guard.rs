@@ -130,13 +130,18 @@ impl Guard {
         self.stop.store(0, Ordering::Relaxed);
     }
 
+    /// Sets whose rights statements are compiled with from now on.
+    pub(super) fn set_author(&self, author: Author) {
+        self.author.store(author as u8, Ordering::Relaxed);
+    }
+
     /// Compiles with the rights of `author`. A refusal becomes an error that names what is not allowed.
     pub(super) fn compile<T>(
         &self,
         author: Author,
         compile: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        self.author.store(author as u8, Ordering::Relaxed);
+        self.set_author(author);
         self.compiling.store(true, Ordering::Relaxed);
         let compiled = compile();
         self.compiling.store(false, Ordering::Relaxed);

@@ -7,7 +7,8 @@
 //!
 //! What keeps this sound: SQLite calls back only inside calls on the connection, which has one owner at a time; every
 //! callback reaches its [`View`] through a pointer that [`Vfs`] keeps valid until after the connection has been closed; the
-//! view's contents are behind a mutex; and no callback panics (a panic would abort, being `extern "C"`).
+//! view's contents are behind a mutex; and no callback panics (a panic would abort, being `extern "C"`). `tests/run-valgrind`
+//! runs the tests of this layer under valgrind or AddressSanitizer.
 #![expect(
     unsafe_code,
     reason = "SQLite's file system interface is a table of C functions"

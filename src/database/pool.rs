@@ -13,6 +13,11 @@ use super::pages::Overlay;
 use super::statement::{StatementInfo, describe};
 use super::{Budget, DatabaseError, Moment, Stop};
 
+const BEGIN: &str = "BEGIN";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+const TRANSACTION_STATEMENTS: [&str; 3] = [BEGIN, COMMIT, ROLLBACK];
+
 /// Connections over one image. Opens them when they are needed and keeps some.
 pub struct Pool {
     image: Arc<Image>,
@@ -146,6 +151,12 @@ impl Bound<'_> {
     /// allowed in a program"); or `SQLITE_ABORT_ROLLBACK` if an earlier statement of the call has rolled everything back.
     pub fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, rusqlite::Error> {
         let link = self.link();
+        if TRANSACTION_STATEMENTS.contains(&sql.trim()) {
+            // They are in the cache, compiled with this layer's rights.
+            return Err(link
+                .guard
+                .refuse("BEGIN, COMMIT or ROLLBACK", self.author()));
+        }
         if self.before.is_some() && link.connection.is_autocommit() {
             // RAISE(ROLLBACK), or an interrupted write. What ran now would commit by itself.
             let code = ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK);
@@ -176,7 +187,7 @@ impl Bound<'_> {
     /// # Errors
     /// [`DatabaseError::Transaction`] if one is open already.
     pub fn begin(&mut self) -> Result<(), DatabaseError> {
-        self.transact("BEGIN")?;
+        self.transact(BEGIN)?;
         self.before = Some(self.link().view.overlay());
         Ok(())
     }
@@ -186,7 +197,7 @@ impl Bound<'_> {
     /// # Errors
     /// [`DatabaseError::Transaction`], after rolling back: a deferred foreign key is violated, or the overlay is full.
     pub fn commit(&mut self) -> Result<(), DatabaseError> {
-        let committed = self.transact("COMMIT");
+        let committed = self.transact(COMMIT);
         match committed {
             Ok(()) => self.before = None,
             Err(_) => self.rollback(),
@@ -199,7 +210,7 @@ impl Bound<'_> {
     pub fn rollback(&mut self) {
         if !self.link().connection.is_autocommit() {
             // Were it to fail, the transaction would stay open and the connection not be used again.
-            let _ = self.transact("ROLLBACK");
+            let _ = self.transact(ROLLBACK);
         }
         if let Some(before) = self.before.take() {
             // SQLite restores what is in use. Unused pages may keep what was written: harmless, but other bytes.
@@ -244,10 +255,7 @@ impl Bound<'_> {
     }
 
     fn author(&self) -> Author {
-        match self.pool.purpose {
-            Purpose::Check => Author::Check,
-            Purpose::Program | Purpose::Build => Author::Program,
-        }
+        self.pool.purpose.author()
     }
 
     fn link(&self) -> &Link {

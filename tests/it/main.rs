@@ -3,6 +3,7 @@
 
 mod broken;
 mod checks;
+mod cli;
 mod database;
 mod http;
 mod mcp;
@@ -10,3 +11,4 @@ mod random_requests;
 mod stdio;
 mod support;
 mod tidy;
+mod tutorial;

@@ -54,7 +54,8 @@ fn layer(module: &str) -> Option<usize> {
 
 /// The crate's modules that a text names.
 fn used(text: &str) -> Vec<&str> {
-    let after = text.split("crate::").skip(1);
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let after = code.flat_map(|line| line.split("crate::").skip(1));
     after.map(|rest| &rest[..rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_')).unwrap_or(rest.len())]).collect()
 }
 

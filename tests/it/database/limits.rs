@@ -75,6 +75,27 @@ fn programs_may_do_only_what_programs_do() {
 }
 
 #[test]
+fn the_layers_own_statements_are_not_a_programs() {
+    let pool = pool();
+    let mut bound = bind(&pool, &Overlay::default());
+    write(&mut bound, ADD);
+    bound.begin().unwrap();
+    for sql in ["BEGIN", "COMMIT", " ROLLBACK\n", "commit"] {
+        let error = prepare_error(&bound, sql);
+        assert_eq!(
+            error,
+            "BEGIN, COMMIT or ROLLBACK is not allowed in a program"
+        );
+    }
+    assert!(
+        bound
+            .connection()
+            .execute_batch("DROP TABLE notes")
+            .is_err()
+    );
+}
+
+#[test]
 fn some_things_are_refused_only_when_run() {
     let pool = pool();
     let bound = bind(&pool, &Overlay::default());
