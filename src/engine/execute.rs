@@ -26,6 +26,8 @@ pub(crate) enum Executed {
         result: Value,
         /// Whether it changed any row.
         changed: bool,
+        /// The steps it skipped.
+        skipped: Skipped,
     },
     /// A guard or a limit refused it; nothing was changed.
     Rejected {
@@ -35,8 +37,13 @@ pub(crate) enum Executed {
         code: String,
         /// What the agent reads.
         message: String,
+        /// The steps it skipped before.
+        skipped: Skipped,
     },
 }
+
+/// Steps that were skipped because their `when` wasn't true: one bit each, for the first 64. Only walks look at it.
+pub(crate) type Skipped = u64;
 
 /// Why a program could not be executed to a regular end.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -84,32 +91,35 @@ pub(crate) fn execute(
 ) -> Result<Executed, ExecuteError> {
     slots.resize(program.slots.len(), SqlValue::Null);
     bound.begin()?;
-    match run(program, bound, &mut slots) {
+    let mut skipped = 0;
+    match run(program, bound, &mut slots, &mut skipped) {
         Ok(result) => {
             bound.commit()?;
             let changed = bound.total_changes() > 0;
-            Ok(Executed::Completed { result, changed })
+            Ok(Executed::Completed { result, changed, skipped })
         }
         Err(halt) => {
             bound.rollback();
-            rejected(program, halt, &slots)
+            rejected(program, halt, &slots, skipped)
         }
     }
 }
 
-fn rejected(program: &Program, halt: Halt, slots: &[SqlValue]) -> Result<Executed, ExecuteError> {
+fn rejected(program: &Program, halt: Halt, slots: &[SqlValue], skipped: Skipped) -> Result<Executed, ExecuteError> {
     match halt {
         Halt::Error(err) => Err(err),
         Halt::Limit { code, message } => Ok(Executed::Rejected {
             step: None,
             code: code.to_owned(),
             message,
+            skipped,
         }),
         Halt::Refused { step } => match program.steps.get(step).map(|step| &step.action) {
             Some(Action::Guard { refusal, .. }) => Ok(Executed::Rejected {
                 step: Some(step),
                 code: refusal.code.clone(),
                 message: message(refusal, slots),
+                skipped,
             }),
             _ => Err(ExecuteError::Fault {
                 line: 0,
@@ -119,11 +129,12 @@ fn rejected(program: &Program, halt: Halt, slots: &[SqlValue]) -> Result<Execute
     }
 }
 
-fn run(program: &Program, bound: &Bound<'_>, slots: &mut [SqlValue]) -> Result<Value, Halt> {
+fn run(program: &Program, bound: &Bound<'_>, slots: &mut [SqlValue], skipped: &mut Skipped) -> Result<Value, Halt> {
     for (index, step) in program.steps.iter().enumerate() {
         if let Some(when) = &step.when
             && !condition(when, bound, slots)?
         {
+            *skipped |= u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0);
             continue;
         }
         match &step.action {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Problem;
 use super::environment::{Environment, Tool};
-use super::execute::{ExecuteError, Executed, execute};
+use super::execute::{ExecuteError, Executed, Skipped, execute};
 use super::program::{INPUTS_SLOT, Program};
 use crate::clock;
 use crate::database::{Budget, Moment, Overlay};
@@ -120,6 +120,8 @@ pub(crate) struct Called {
     pub refused_by: Option<usize>,
     /// Whether the call committed a change.
     pub changed: bool,
+    /// The steps that were skipped.
+    pub skipped: Skipped,
 }
 
 impl State {
@@ -145,6 +147,7 @@ impl State {
                     observation: Observation::InvalidArguments { problems },
                     refused_by: None,
                     changed: false,
+                    skipped: 0,
                 });
             }
         };
@@ -152,7 +155,7 @@ impl State {
         let slots = self.slots(conditions, program, arguments, values);
         let mut bound = environment.pool().bind(&self.overlay, self.moment(conditions), budget(deadline))?;
         match execute(program, &mut bound, slots)? {
-            Executed::Completed { result, changed } => {
+            Executed::Completed { result, changed, skipped } => {
                 if changed {
                     self.overlay = bound.into_overlay();
                     self.commits += 1;
@@ -162,12 +165,19 @@ impl State {
                     observation: Observation::Completed(result),
                     refused_by: None,
                     changed,
+                    skipped,
                 })
             }
-            Executed::Rejected { step, code, message } => Ok(Called {
+            Executed::Rejected {
+                step,
+                code,
+                message,
+                skipped,
+            } => Ok(Called {
                 observation: Observation::Rejected { code, message },
                 refused_by: step,
                 changed: false,
+                skipped,
             }),
         }
     }

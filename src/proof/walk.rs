@@ -113,7 +113,7 @@ impl Ground {
 
 /// Takes the walk.
 pub(crate) fn explore(environment: &Environment) -> Walk {
-    const SEED: u64 = 1;
+    let SEED: u64 = std::env::var("WALK_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let ground = Ground::new(environment);
     let judge = Judge::new(environment, &ground.reader, &ground.private, &ground.validators);
     let mut explorer = Explorer::new(environment, &ground.guides, judge, explore::starts(environment), SEED);
@@ -168,7 +168,7 @@ fn unreached(environment: &Environment, walk: &Walk, findings: &mut Findings) {
                 continue;
             }
             let seeds = &walk.progress[index].seeds;
-            let passed: usize = seeds.range(step + 1..).map(|(_, seeds)| seeds.len()).sum();
+            let passed: usize = seeds.range((step + 1, 0)..).map(|(_, seeds)| seeds.len()).sum();
             findings.add(Code::GuardNeverRefuses, index, step.to_string(), refusal.line, || {
                 let reached = if passed == 0 { ", none of which came so far" } else { "" };
                 format!("{}: none of {} calls{reached} was refused by {} ({})", tool.name(), tally.calls, refusal.code, shortened(&query.sql))

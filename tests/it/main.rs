@@ -11,3 +11,4 @@ mod random_requests;
 mod stdio;
 mod support;
 mod tidy;
+mod tutorial;

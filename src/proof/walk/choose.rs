@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::corpus::{Entry, Notes, is_plural_of, singular};
+use super::corpus::{Entry, Notes, is_plural_of, single_key, singular};
 use super::guide::{Input, Kind, Source, TextShape, ToolGuide};
 use super::marks::is_marked;
 use super::random::Random;
@@ -24,6 +24,8 @@ pub(super) struct Chooser<'c> {
     /// Numbers and texts that the tool's refusals and results have mentioned.
     pub mentioned: &'c [Value],
     pub random: &'c mut Random,
+    /// The last date chosen for this call, in Unix milliseconds: others are often near it.
+    pub chosen_time: Option<i64>,
 }
 
 /// Rows that belong together: one, and those it refers to.
@@ -50,6 +52,7 @@ impl Chooser<'_> {
     /// Other arguments like these: one or two are given anew, left out or added.
     pub(super) fn mutated(&mut self, guide: &ToolGuide, base: &Map<String, Value>) -> Map<String, Value> {
         let mut arguments = base.clone();
+        self.chosen_time = base.values().filter_map(Value::as_str).find_map(texts::parse_time);
         let anchor = self.anchor(guide);
         for _ in 0..=self.random.below(2) {
             let Some(input) = self.random.pick(&guide.inputs) else { break };
@@ -63,6 +66,39 @@ impl Chooser<'_> {
             }
         }
         arguments
+    }
+
+    /// Every value an input can have: enumerated ones, both booleans, those of its best column in rows the actor may see; a sample
+    /// of others.
+    pub(super) fn every(&mut self, input: &Input) -> Vec<Value> {
+        const VALUES_MAX: usize = 40;
+        const SAMPLE: usize = 8;
+        if let Some(members) = input.schema.get("enum").and_then(Value::as_array) {
+            return members.clone();
+        }
+        let mut values = Vec::new();
+        match (&input.kind, input.sources.first()) {
+            (Kind::Boolean, _) => return vec![Value::from(false), Value::from(true)],
+            (Kind::Integer | Kind::Number | Kind::Text(TextShape::Free), Some(source)) => {
+                let rows = self.rows(source.0);
+                let count = rows.rows.len();
+                let first = self.random.below(count);
+                let mine = (0..count).map(|row| (first + row) % count).filter(|row| rows.is_mine(*row));
+                values.extend(mine.filter_map(|row| self.cell(*source, row)).take(VALUES_MAX));
+            }
+            _ => {}
+        }
+        let anchor = Anchor::new();
+        for _ in 0..SAMPLE {
+            values.extend(self.value(input, &anchor, Intent::Valid));
+        }
+        let mut distinct: Vec<Value> = Vec::new();
+        for value in values {
+            if !distinct.contains(&value) && distinct.len() < VALUES_MAX {
+                distinct.push(value);
+            }
+        }
+        distinct
     }
 
     fn members(&mut self, inputs: &[Input], anchor: &Anchor, optional_percent: usize, strays: bool) -> Map<String, Value> {
@@ -136,6 +172,7 @@ impl Chooser<'_> {
     fn row(&mut self, table: usize, intent: Intent) -> Option<usize> {
         const TRIES: usize = 12;
         const NEWEST_PERCENT: usize = 15;
+        const OWN_PERCENT: usize = 20;
         const ANYBODYS_PERCENT: usize = 15;
         let rows = self.rows(table);
         if rows.rows.is_empty() {
@@ -143,6 +180,12 @@ impl Chooser<'_> {
         }
         if intent == Intent::Valid && self.random.percent(NEWEST_PERCENT) {
             return Some(rows.rows.len() - 1 - self.random.below(rows.rows.len().min(3)));
+        }
+        if intent == Intent::Valid
+            && self.random.percent(OWN_PERCENT)
+            && let Some(own) = self.own_row(table, &rows)
+        {
+            return Some(own);
         }
         let anybodys = self.random.percent(ANYBODYS_PERCENT);
         let mut row = self.random.below(rows.rows.len());
@@ -153,6 +196,15 @@ impl Chooser<'_> {
             row = self.random.below(rows.rows.len());
         }
         Some(row)
+    }
+
+    /// The actor's own row, in the table of actors.
+    fn own_row(&self, table: usize, rows: &Rows) -> Option<usize> {
+        let actors = &self.environment.package().environment.actors;
+        if self.environment.catalog().table(&actors.table) != Some(table) {
+            return None;
+        }
+        rows.keys.get(&single_key(&self.entry.conditions.actor)?).copied()
     }
 
     fn value(&mut self, input: &Input, anchor: &Anchor, intent: Intent) -> Option<Value> {
@@ -208,10 +260,11 @@ impl Chooser<'_> {
     fn list(&mut self, input: &Input, element: &Input, anchor: &Anchor, intent: Intent) -> Value {
         let limit = |keyword: &str| input.schema.get(keyword).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
         let fewest = limit("minItems").unwrap_or(0);
-        let most = limit("maxItems").unwrap_or(4);
+        let most = limit("maxItems").unwrap_or(10);
         let length = match intent {
             Intent::Boundary if self.random.percent(50) => fewest,
             Intent::Boundary => most.min(40),
+            _ if self.random.percent(20) => fewest.max(4 + self.random.below(6)).min(most),
             _ => fewest.max(1 + self.random.below(3)).min(most),
         };
         let mut elements: Vec<Value> = Vec::new();
@@ -412,7 +465,9 @@ impl Chooser<'_> {
         if intent == Intent::Unknown {
             return texts::invented(self.random);
         }
-        let known = match self.random.below(8) {
+        const TOLD_PERCENT: usize = 85;
+        let choice = if input.is_told && self.random.percent(TOLD_PERCENT) { self.random.below(5) } else { self.random.below(8) };
+        let known = match choice {
             0..=2 => self.anchored(input, anchor).or_else(|| self.sourced(&input.sources, intent)),
             3..=4 => self.sourced(&input.sources, intent),
             5 => self.noted(input),
@@ -420,7 +475,7 @@ impl Chooser<'_> {
             _ => None,
         };
         let text = Self::string(known).unwrap_or_else(|| texts::invented(self.random));
-        if self.random.percent(10) { texts::varied(&text, self.random) } else { text }
+        if self.random.percent(if input.is_told { 3 } else { 10 }) { texts::varied(&text, self.random) } else { text }
     }
 
     fn words(&mut self, input: &Input) -> String {
@@ -456,6 +511,12 @@ impl Chooser<'_> {
         if intent == Intent::Unknown {
             return ["2026-02-30", "zzz", "", "2026-13-01", "20260317"][self.random.below(5)].to_owned();
         }
+        if let Some(chosen) = self.chosen_time
+            && self.random.percent(40)
+        {
+            let days = i64::try_from(self.random.below(40)).unwrap_or(0) - 8;
+            return texts::write_time(chosen.saturating_add(days * texts::DAY_MS), shape);
+        }
         let known = match self.random.below(10) {
             0..=1 => self.anchored(input, anchor),
             2..=3 => self.sourced(&input.sources, intent),
@@ -472,6 +533,7 @@ impl Chooser<'_> {
             _ if intent == Intent::Boundary => base.saturating_add(days.saturating_mul(10) * texts::DAY_MS),
             _ => base.saturating_add(days * texts::DAY_MS),
         };
+        self.chosen_time = Some(moved);
         texts::write_time(moved, shape)
     }
 }

@@ -5,7 +5,7 @@
 //! then what has not been reached gets more: other arguments in states where the guard was passed, and states that tools
 //! writing what the guard reads have just changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -17,6 +17,7 @@ use super::judge::{Judge, Verdict};
 use super::random::Random;
 use super::{Tally, Write, texts};
 use crate::engine::environment::{Environment, Tool};
+use crate::engine::execute::Skipped;
 use crate::engine::program::Action;
 use crate::engine::solution::{self, Played};
 use crate::engine::state::{Conditions, State};
@@ -26,8 +27,8 @@ use crate::id::ToolName;
 const ROUNDS: usize = 75;
 const CALLS_PER_ROUND: usize = 4;
 
-/// Most calls spent on one guard or tool that hasn't been reached: about 150 ms.
-const CHASE_CALLS_MAX: usize = 3_000;
+/// Most calls spent on one guard or tool that hasn't been reached: about 300 ms.
+const CHASE_CALLS_MAX: usize = 6_000;
 
 /// Calls after which a tool that keeps running into its budget is left alone: each takes 100 ms.
 const OVER_BUDGET_MAX: usize = 5;
@@ -52,12 +53,14 @@ pub(super) struct Seed {
 pub(super) struct Progress {
     /// What came of its calls.
     pub tally: Tally,
-    /// Calls by the step that refused them, or [`COMPLETED`].
-    pub seeds: BTreeMap<usize, Vec<Seed>>,
+    /// Calls by the step that refused them, or [`COMPLETED`], and the steps that were skipped on the way.
+    pub seeds: BTreeMap<(usize, Skipped), Vec<Seed>>,
     /// Numbers and dates that its refusals mentioned.
     mentioned: Vec<Value>,
     over_budget: usize,
     writes: usize,
+    /// How many climbs began at the start.
+    turn: usize,
 }
 
 /// A walk in progress.
@@ -178,19 +181,107 @@ impl<'e> Explorer<'e> {
 
     /// A few calls towards a goal.
     fn burst(&mut self, (index, step): (usize, usize)) {
+        match self.random.below(10) {
+            0..=3 => self.climb(index, step),
+            4 => self.as_everybody(index, step),
+            _ => {
+                let seed = self.seed_towards(index, step);
+                self.vary(index, step, seed.as_ref());
+            }
+        }
+    }
+
+    /// From the best of a few calls in one state, changes one input at a time through all its values, or the state by a call that
+    /// writes what the refusing guard depends on, and stays with what comes closer to the goal, or no less close.
+    fn climb(&mut self, index: usize, step: usize) {
+        const FIRST_CALLS: usize = 8;
+        const CHANGES: usize = 6;
+        const START_PERCENT: usize = 60;
+        let start = if self.random.percent(START_PERCENT) { self.next_start(index) } else { None };
+        let Some(mut entry) = start.or_else(|| self.corpus.pick(&mut self.random)) else { return };
+        let mut best = Best::default();
+        let base = self.seed_towards(index, step);
+        for call in 0..FIRST_CALLS {
+            let base = base.as_ref().filter(|_| call % 2 == 0).map(|seed| &seed.arguments);
+            let arguments = self.choose(index, &entry, base, None);
+            self.step_up(index, step, &entry, arguments, &mut best);
+        }
+        let guides = self.guides;
+        for _ in 0..CHANGES {
+            if self.random.percent(40) {
+                let refusing = best.refusing.min(step);
+                let concerns = guides[index].concerns.get(refusing).unwrap_or(&guides[index].reads);
+                let about = Seed {
+                    entry: Arc::clone(&entry),
+                    arguments: best.arguments.clone(),
+                };
+                entry = self.prelude(concerns, entry, Some(&about), 1);
+                let again = best.arguments.clone();
+                best.closeness = -1;
+                self.step_up(index, step, &entry, again, &mut best);
+                continue;
+            }
+            let Some(input) = self.random.pick(&guides[index].inputs) else { return };
+            for value in self.chooser(index, &entry, &entry.notes).every(input) {
+                let mut arguments = best.arguments.clone();
+                arguments.insert(input.name.clone(), value);
+                self.step_up(index, step, &entry, arguments, &mut best);
+            }
+        }
+    }
+
+    /// The initial state, as one actor after the other.
+    fn next_start(&mut self, index: usize) -> Option<Arc<Entry>> {
+        let turn = &mut self.progress[index].turn;
+        *turn += 1;
+        self.corpus.starts.get(*turn % self.corpus.starts.len().max(1)).cloned()
+    }
+
+    /// Makes a call and keeps its arguments where they come at least as close to the goal as the best so far.
+    fn step_up(&mut self, index: usize, step: usize, entry: &Arc<Entry>, arguments: Map<String, Value>, best: &mut Best) {
+        let outcome = self.attempt(index, entry, &arguments).and_then(|attempt| attempt.outcome);
+        let doubled = |step: usize| i64::try_from(step.min(1_000) * 2).unwrap_or(0);
+        let (closeness, refusing) = match outcome {
+            None => (-1, 0),
+            Some((reached, _)) if reached < step => (doubled(reached), reached),
+            Some((_, skipped)) if is_skipped(skipped, step) => (doubled(step) - 1, step),
+            Some(_) => (doubled(step), step),
+        };
+        if closeness >= best.closeness {
+            *best = Best {
+                closeness,
+                refusing,
+                arguments,
+            };
+        }
+    }
+
+    /// The same call by every actor at the start.
+    fn as_everybody(&mut self, index: usize, step: usize) {
+        let Some(seed) = self.seed_towards(index, step) else { return };
+        for start in self.corpus.starts.clone() {
+            self.attempt(index, &start, &seed.arguments);
+        }
+    }
+
+    /// Variations of a call and other calls, in a state that has been got ready for them or not.
+    fn vary(&mut self, index: usize, step: usize, seed: Option<&Seed>) {
         const VARIATIONS: usize = 8;
-        let seed = self.seed_towards(index, step);
-        let mut entry = match (&seed, self.random.below(4)) {
-            (Some(seed), 0..=2) => Arc::clone(&seed.entry),
+        const PREPARED_PERCENT: usize = 60;
+        let mut entry = match (seed, self.random.percent(60)) {
+            (Some(seed), true) => Arc::clone(&seed.entry),
             _ => match self.corpus.pick(&mut self.random) {
                 Some(entry) => entry,
                 None => return,
             },
         };
-        if self.random.percent(60) {
-            entry = self.prelude(index, entry, seed.as_ref());
+        if self.random.percent(PREPARED_PERCENT) {
+            let calls = 1 + self.random.below(3);
+            let guides = self.guides;
+            let concerns = guides[index].concerns.get(step).filter(|_| self.random.percent(50)).unwrap_or(&guides[index].reads);
+            entry = self.prelude(concerns, entry, seed, calls);
         }
-        if let Some(seed) = &seed {
+        if let Some(seed) = seed {
             if let Some(child) = self.attempt(index, &entry, &seed.arguments).and_then(|attempt| attempt.child)
                 && self.random.percent(50)
             {
@@ -202,29 +293,29 @@ impl<'e> Explorer<'e> {
             }
         }
         for _ in 0..VARIATIONS {
-            self.probe(index, &entry, seed.as_ref());
+            self.probe(index, &entry, seed);
         }
     }
 
-    /// A call that passed the step, or else one that came close to it.
+    /// A call that passed the step without skipping it, or else one that came close to it.
     fn seed_towards(&mut self, index: usize, step: usize) -> Option<Seed> {
         let seeds = &self.progress[index].seeds;
-        let passed: Vec<&Vec<Seed>> = seeds.range(step.saturating_add(1)..).map(|(_, seeds)| seeds).collect();
-        let candidates = match self.random.pick(&passed) {
-            Some(seeds) => seeds,
-            None => seeds.range(..step).next_back().map(|(_, seeds)| seeds)?,
-        };
+        let behind = seeds.range((step.saturating_add(1), 0)..);
+        let passed: Vec<&Vec<Seed>> = behind.clone().filter(|((_, skipped), _)| !is_skipped(*skipped, step)).map(|(_, seeds)| seeds).collect();
+        let skipped = behind.map(|(_, seeds)| seeds);
+        let nearest = seeds.range(..(step, 0)).rev().take(2).map(|(_, seeds)| seeds);
+        let close: Vec<&Vec<Seed>> = skipped.chain(nearest).collect();
+        let candidates = self.random.pick(if passed.is_empty() { &close } else { &passed })?;
         self.random.pick(candidates).cloned()
     }
 
-    /// Calls of tools that write what this tool reads, about the same things where possible.
-    fn prelude(&mut self, index: usize, start: Arc<Entry>, seed: Option<&Seed>) -> Arc<Entry> {
+    /// Calls of tools that write these tables, about the same things where possible.
+    fn prelude(&mut self, tables: &BTreeSet<usize>, start: Arc<Entry>, seed: Option<&Seed>, calls: usize) -> Arc<Entry> {
         const TRIES: usize = 5;
-        let reads = &self.guides[index].reads;
-        let writers = self.environment.tools().values().enumerate().filter(|(_, tool)| !tool.written_tables().is_disjoint(reads));
+        let writers = self.environment.tools().values().enumerate().filter(|(_, tool)| !tool.written_tables().is_disjoint(tables));
         let writers: Vec<usize> = writers.map(|(writer, _)| writer).collect();
         let mut entry = start;
-        for _ in 0..=self.random.below(3) {
+        for _ in 0..calls {
             let Some(writer) = self.random.pick(&writers).copied() else { return entry };
             if self.is_hopeless(writer) {
                 continue;
@@ -260,17 +351,24 @@ impl<'e> Explorer<'e> {
     }
 
     fn choose(&mut self, index: usize, entry: &Arc<Entry>, base: Option<&Map<String, Value>>, notes: Option<&Notes>) -> Map<String, Value> {
-        let mut chooser = Chooser {
+        let guides = self.guides;
+        let guide = &guides[index];
+        let mut chooser = self.chooser(index, entry, notes.unwrap_or(&entry.notes));
+        match base {
+            Some(base) => chooser.mutated(guide, base),
+            None => chooser.arguments(guide),
+        }
+    }
+
+    fn chooser<'c>(&'c mut self, index: usize, entry: &'c Entry, notes: &'c Notes) -> Chooser<'c> {
+        Chooser {
             environment: self.environment,
             reader: self.judge.reader,
             entry,
-            notes: notes.unwrap_or(&entry.notes),
+            notes,
             mentioned: &self.progress[index].mentioned,
             random: &mut self.random,
-        };
-        match base {
-            Some(base) => chooser.mutated(&self.guides[index], base),
-            None => chooser.arguments(&self.guides[index]),
+            chosen_time: None,
         }
     }
 
@@ -296,11 +394,11 @@ impl<'e> Explorer<'e> {
             Verdict::Refused(step, message) => {
                 *progress.tally.refusals.entry(*step).or_default() += 1;
                 mention(&mut progress.mentioned, message);
-                Some(*step)
+                Some((*step, judged.skipped))
             }
             Verdict::Completed => {
                 progress.tally.successes += 1;
-                Some(COMPLETED)
+                Some((COMPLETED, judged.skipped))
             }
         };
         let seed = Seed {
@@ -312,16 +410,22 @@ impl<'e> Explorer<'e> {
             self.commit(tool, index, entry, arguments, child, is_new);
         }
         Some(Attempt {
+            outcome,
             observation: judged.observation?,
             child: judged.child,
         })
     }
 
     /// Remembers a call by its outcome; true where the outcome is the first of its kind.
-    fn sow(&mut self, index: usize, outcome: usize, seed: Seed) -> bool {
+    fn sow(&mut self, index: usize, outcome: (usize, Skipped), seed: Seed) -> bool {
         const SEEDS_MAX: usize = 12;
         const REPLACED_PERCENT: usize = 10;
-        let seeds = self.progress[index].seeds.entry(outcome).or_default();
+        const OUTCOMES_MAX: usize = 100;
+        let all = &mut self.progress[index].seeds;
+        if all.len() >= OUTCOMES_MAX && !all.contains_key(&outcome) {
+            return false;
+        }
+        let seeds = all.entry(outcome).or_default();
         let is_new = seeds.is_empty();
         if seeds.len() < SEEDS_MAX {
             seeds.push(seed);
@@ -350,13 +454,38 @@ impl<'e> Explorer<'e> {
     }
 }
 
+/// The arguments that have come closest to a goal.
+#[derive(Debug)]
+struct Best {
+    closeness: i64,
+    /// The step that refused.
+    refusing: usize,
+    arguments: Map<String, Value>,
+}
+
+impl Default for Best {
+    fn default() -> Self {
+        Self {
+            closeness: -1,
+            refusing: 0,
+            arguments: Map::new(),
+        }
+    }
+}
+
 /// A call that was made.
 #[derive(Debug)]
 pub(super) struct Attempt {
+    /// The step that refused, or [`COMPLETED`], and the steps that were skipped; none where no step had a say.
+    outcome: Option<(usize, Skipped)>,
     /// What came back.
     pub observation: crate::engine::state::Observation,
     /// The state after it, where it committed.
     pub child: Option<Arc<Entry>>,
+}
+
+fn is_skipped(skipped: Skipped, step: usize) -> bool {
+    u32::try_from(step).ok().and_then(|step| skipped.checked_shr(step)).unwrap_or(0) & 1 == 1
 }
 
 fn mention(mentioned: &mut Vec<Value>, message: &str) {

@@ -56,6 +56,8 @@ pub(super) struct Input {
     pub kind: Kind,
     /// The pattern its schema demands, where it is understood.
     pub pattern: Option<Regex>,
+    /// Whether the package itself says where values come from, so that most others are refused.
+    pub is_told: bool,
     /// Columns that hold valid values, best first.
     pub sources: Vec<Source>,
     /// Columns that hold values of the same unit: amounts, days.
@@ -78,6 +80,8 @@ pub(super) struct ToolGuide {
     pub inputs: Vec<Input>,
     /// Tables that its SQL names.
     pub reads: BTreeSet<usize>,
+    /// For each step, tables that it depends on, by itself or through what earlier steps have bound.
+    pub concerns: Vec<BTreeSet<usize>>,
     /// Tables whose rows, with those they refer to, give values to several inputs at once: table and how many.
     pub anchors: Vec<(usize, usize)>,
 }
@@ -95,7 +99,35 @@ pub(super) fn guide(environment: &Environment, tool: &Tool) -> ToolGuide {
     };
     let inputs: Vec<Input> = tool.inputs().all().iter().map(|input| scout.input(&input.name, &input.schema, input.required)).collect();
     let anchors = anchors(catalog, &inputs);
-    ToolGuide { inputs, reads, anchors }
+    ToolGuide {
+        inputs,
+        reads,
+        concerns: concerns(catalog, tool.program()),
+        anchors,
+    }
+}
+
+fn concerns(catalog: &Catalog, program: &Program) -> Vec<BTreeSet<usize>> {
+    let mut bound: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); program.slots.len()];
+    let mut concerns = Vec::new();
+    for step in &program.steps {
+        let (Action::Guard { query, .. } | Action::Let { query, .. } | Action::Run { query }) = &step.action;
+        let mut tables = BTreeSet::new();
+        for query in step.when.iter().chain(std::iter::once(query)) {
+            let reading = sql::read(&query.sql);
+            tables.extend(reading.tables.iter().filter_map(|(_, name)| catalog.table(name)));
+            for slot in &query.slots {
+                tables.extend(bound[*slot].iter().copied());
+            }
+        }
+        if let Action::Let { into, .. } = &step.action {
+            for slot in into {
+                bound[*slot].clone_from(&tables);
+            }
+        }
+        concerns.push(tables);
+    }
+    concerns
 }
 
 /// All SQL of a program.
@@ -146,6 +178,7 @@ impl Scout<'_> {
             schema: schema.clone(),
             required,
             kind,
+            is_told: schema.get(SOURCE_KEYWORD).is_some(),
             pattern: schema.get("pattern").and_then(Value::as_str).and_then(|pattern| Regex::new(pattern).ok()),
             sources,
             near,

@@ -11,7 +11,7 @@ use super::marks::Marks;
 use super::private::Private;
 use super::rows::Reader;
 use crate::engine::environment::{Environment, Tool};
-use crate::engine::execute::ExecuteError;
+use crate::engine::execute::{ExecuteError, Skipped};
 use crate::engine::program::Action;
 use crate::engine::state::Observation;
 use crate::package::TOOLS_FILE;
@@ -69,6 +69,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Judged {
     pub verdict: Verdict,
+    /// The steps that were skipped.
+    pub skipped: Skipped,
     pub observation: Option<Observation>,
     /// The state after it, where it committed.
     pub child: Option<Arc<Entry>>,
@@ -141,6 +143,7 @@ impl<'j> Judge<'j> {
                 self.faulted((index, tool), entry, arguments, &err);
                 return Judged {
                     verdict: Verdict::Faulted,
+                    skipped: 0,
                     observation: None,
                     child: None,
                 };
@@ -164,6 +167,7 @@ impl<'j> Judge<'j> {
         }
         Judged {
             verdict,
+            skipped: called.skipped,
             observation: Some(called.observation),
             child,
         }
