@@ -42,8 +42,14 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, tool, path, .. } = self;
-        let place = if path.is_empty() { String::new() } else { format!(" at {path}") };
+        let Self {
+            call, tool, path, ..
+        } = self;
+        let place = if path.is_empty() {
+            String::new()
+        } else {
+            format!(" at {path}")
+        };
         write!(
             formatter,
             "call {call} of {tool}{place}\n  recorded: {}\n  replayed: {}",
@@ -59,7 +65,9 @@ pub(super) fn between(call: usize, recorded: &Step, replayed: &Step) -> Option<D
         return None;
     }
     let (path, left, right) = first(&recorded.observation, &replayed.observation, String::new());
-    let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.to_string()));
+    let text = |value: Option<&Value>| {
+        value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.to_string()))
+    };
     Some(Difference {
         call,
         tool: recorded.tool.clone(),
@@ -82,7 +90,9 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
                     None => return (below, Some(member), None),
                 }
             }
-            let added = right_members.iter().find(|(name, _)| !left_members.contains_key(*name));
+            let added = right_members
+                .iter()
+                .find(|(name, _)| !left_members.contains_key(*name));
             match added {
                 Some((name, member)) => (format!("{path}/{name}"), None, Some(member)),
                 None => (path, Some(left), Some(right)),
