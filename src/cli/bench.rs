@@ -57,11 +57,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let seconds = if options.quick {
-        QUICK_SECONDS
-    } else {
-        options.seconds
-    };
+    let seconds = if options.quick { QUICK_SECONDS } else { options.seconds };
     let measuring = Duration::from_secs(seconds.into());
     let directories = directories(&options.packages.envs)?;
     let progress = progress();
@@ -75,22 +71,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     progress.set_message("measuring the engine");
     report.extend(engine::rows(&scripts, measuring.mul_f64(0.3))?);
     progress.set_message("measuring memory");
-    report.extend(memory::rows(
-        &options.packages.envs,
-        &environments,
-        &scripts,
-    )?);
+    report.extend(memory::rows(&options.packages.envs, &environments, &scripts)?);
     progress.set_message("measuring HTTP");
-    report.extend(http::rows(
-        &options.packages.envs,
-        &scripts,
-        measuring.mul_f64(0.7),
-    )?);
+    report.extend(http::rows(&options.packages.envs, &scripts, measuring.mul_f64(0.7))?);
     progress.finish_and_clear();
     if options.json {
         let document = serde_json::to_string_pretty(&report);
-        let document = document
-            .map_err(|err| Failure::internal(format!("failed to write the report: {err}")))?;
+        let document = document.map_err(|err| Failure::internal(format!("failed to write the report: {err}")))?;
         print(&format!("{document}\n"))
     } else {
         print(&report.to_text())
@@ -98,17 +85,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn directories(envs: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let found = package::find(envs).map_err(|err| {
-        Failure::usage(format!(
-            "failed to read {}: {err}; --envs DIR looks elsewhere",
-            envs.display()
-        ))
-    })?;
+    let found = package::find(envs)
+        .map_err(|err| Failure::usage(format!("failed to read {}: {err}; --envs DIR looks elsewhere", envs.display())))?;
     if found.is_empty() {
-        return Err(Failure::usage(format!(
-            "there is no environment in {}",
-            envs.display()
-        )));
+        return Err(Failure::usage(format!("there is no environment in {}", envs.display())));
     }
     Ok(found)
 }

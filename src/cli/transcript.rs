@@ -23,28 +23,17 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let loaded = Environment::load(&options.directory);
     let environment = loaded.environment.ok_or_else(Failure::reported)?;
     let transcripts = serde_json::to_string(&transcript::transcripts(&environment));
-    let transcripts = transcripts
-        .map_err(|err| Failure::internal(format!("failed to write the transcripts: {err}")))?;
+    let transcripts = transcripts.map_err(|err| Failure::internal(format!("failed to write the transcripts: {err}")))?;
     print(&format!("{transcripts}\n"))
 }
 
 /// Executes the package's solutions in another process and reports where they show something else than here.
-pub(super) fn compare_processes(
-    environment: &Environment,
-    directory: &Path,
-) -> Result<Vec<Diagnostic>, Failure> {
-    let failed = |what: &dyn std::fmt::Display| {
-        Failure::internal(format!("failed to run a second process: {what}"))
-    };
+pub(super) fn compare_processes(environment: &Environment, directory: &Path) -> Result<Vec<Diagnostic>, Failure> {
+    let failed = |what: &dyn std::fmt::Display| Failure::internal(format!("failed to run a second process: {what}"));
     let program = std::env::current_exe().map_err(|err| failed(&err))?;
     let mut command = Command::new(program);
-    command
-        .arg("transcript")
-        .arg(directory)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
+    command.arg("transcript").arg(directory).stdin(Stdio::null()).stderr(Stdio::null());
     let output = command.output().map_err(|err| failed(&err))?;
-    let elsewhere: BTreeMap<String, String> =
-        serde_json::from_slice(&output.stdout).map_err(|err| failed(&err))?;
+    let elsewhere: BTreeMap<String, String> = serde_json::from_slice(&output.stdout).map_err(|err| failed(&err))?;
     Ok(transcript::compare(environment, &elsewhere))
 }

@@ -44,9 +44,8 @@ pub(super) fn scripts(environments: &Environments) -> Result<Vec<Script>, Failur
     for environment in environments {
         for task in environment.tasks().values() {
             let conditions = solution::conditions(environment, task, 0);
-            let played = solution::play(environment, task, &conditions, State::default()).map_err(
-                |err| broken(&format!("the solution of {} doesn't run", task.name()), err),
-            )?;
+            let played = solution::play(environment, task, &conditions, State::default())
+                .map_err(|err| broken(&format!("the solution of {} doesn't run", task.name()), err))?;
             let calls = played.calls.into_iter().map(|call| Call {
                 tool: call.tool,
                 arguments: call.arguments,
@@ -61,9 +60,7 @@ pub(super) fn scripts(environments: &Environments) -> Result<Vec<Script>, Failur
         }
     }
     if scripts.is_empty() {
-        return Err(Failure::usage(
-            "the environments have no tasks, whose solutions are what is measured",
-        ));
+        return Err(Failure::usage("the environments have no tasks, whose solutions are what is measured"));
     }
     Ok(scripts)
 }
@@ -72,14 +69,8 @@ impl Script {
     /// A fresh episode at its task.
     pub(super) fn episode(&self, seed: u64) -> Result<Episode, Failure> {
         let task = Some(self.task.clone());
-        Episode::new(
-            Arc::clone(&self.environment),
-            task,
-            seed,
-            None,
-            limits().episode,
-        )
-        .map_err(|err| broken("an episode can't be created", err))
+        Episode::new(Arc::clone(&self.environment), task, seed, None, limits().episode)
+            .map_err(|err| broken("an episode can't be created", err))
     }
 
     fn name(&self) -> (EnvironmentName, TaskName) {
@@ -130,28 +121,17 @@ impl Measured {
         let mut episode = script.episode(seed)?;
         for call in &script.calls {
             let arguments = call.arguments.clone();
-            let by_tool = if call.changes {
-                &mut self.writes
-            } else {
-                &mut self.reads
-            };
-            let times = by_tool
-                .entry((script.environment.name().clone(), call.tool.clone()))
-                .or_default();
+            let by_tool = if call.changes { &mut self.writes } else { &mut self.reads };
+            let times = by_tool.entry((script.environment.name().clone(), call.tool.clone())).or_default();
             let observation = times.time(|| episode.call(call.tool.as_ref(), arguments));
-            black_box(
-                observation.map_err(|err| broken("a call of a reference solution failed", err))?,
-            );
+            black_box(observation.map_err(|err| broken("a call of a reference solution failed", err))?);
         }
         let mut fork = self.fork.time(|| episode.fork());
         let verify = self.verify.entry(script.name()).or_default();
         let verdict = verify.time(|| fork.verify(script.answer.as_deref()));
         let verdict = verdict.map_err(|err| broken("a reference solution can't be judged", err))?;
         if !verdict.passed {
-            return Err(broken(
-                "a reference solution earned no reward",
-                &script.task,
-            ));
+            return Err(broken("a reference solution earned no reward", &script.task));
         }
         drop(fork);
         if episode.overlay_bytes() > 0 {
@@ -181,30 +161,17 @@ impl Measured {
             typical("typical read", &self.reads).budget(Budget::P50UsBelow(30.0)),
             typical("typical write", &self.writes).budget(Budget::P50UsBelow(40.0)),
             typical("verify", &self.verify).budget(Budget::P50UsBelow(2_000.0)),
-            typical("verify, first of its task and seed", &self.verify_first)
-                .budget(Budget::P50UsBelow(2_000.0)),
+            typical("verify, first of its task and seed", &self.verify_first).budget(Budget::P50UsBelow(2_000.0)),
         ];
         let tools = self.reads.iter().chain(&self.writes);
         rows.extend(tools.map(|((environment, tool), times)| {
-            Row::new(Group::Tool, format!("{environment}/{tool}"))
-                .times(times.p50_us(), times.p99_us())
+            Row::new(Group::Tool, format!("{environment}/{tool}")).times(times.p50_us(), times.p99_us())
         }));
-        let tasks = self
-            .verify
-            .iter()
-            .map(|(name, times)| ("verify", name, times));
-        let first = self
-            .verify_first
-            .iter()
-            .map(|(name, times)| ("verify first", name, times));
-        rows.extend(
-            tasks
-                .chain(first)
-                .map(|(what, (environment, task), times)| {
-                    Row::new(Group::Tool, format!("{what} {environment}/{task}"))
-                        .times(times.p50_us(), times.p99_us())
-                }),
-        );
+        let tasks = self.verify.iter().map(|(name, times)| ("verify", name, times));
+        let first = self.verify_first.iter().map(|(name, times)| ("verify first", name, times));
+        rows.extend(tasks.chain(first).map(|(what, (environment, task), times)| {
+            Row::new(Group::Tool, format!("{what} {environment}/{task}")).times(times.p50_us(), times.p99_us())
+        }));
         rows
     }
 }
@@ -212,8 +179,5 @@ impl Measured {
 /// The median over tools (or tasks) of each one's median and 99th percentile.
 fn typical<K>(name: &str, times: &BTreeMap<K, Times>) -> Row {
     let each = || times.values().filter(|times| !times.is_empty());
-    Row::new(Group::Engine, name).times(
-        median(each().map(Times::p50_us)),
-        median(each().map(Times::p99_us)),
-    )
+    Row::new(Group::Engine, name).times(median(each().map(Times::p50_us)), median(each().map(Times::p99_us)))
 }

@@ -44,14 +44,8 @@ const EMPTY_PACKAGE: [(&str, &str); 5] = [
         "{name: empty, title: Empty, summary: A tool that does nothing, domain: testing, instructions: None, \
          clock: \"2026-03-17T09:30:00Z\", actors: {table: testers, id: id, name: name, default: 1}}",
     ),
-    (
-        "schema.sql",
-        "CREATE TABLE testers (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;",
-    ),
-    (
-        "data.sql",
-        "INSERT INTO testers(id, name) VALUES (1, 'Tester');",
-    ),
+    ("schema.sql", "CREATE TABLE testers (id INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;"),
+    ("data.sql", "INSERT INTO testers(id, name) VALUES (1, 'Tester');"),
     (
         "tools.yaml",
         "[{name: do_nothing, title: Do nothing, description: Does nothing, inputSchema: {type: object, properties: {}}, \
@@ -82,23 +76,16 @@ struct Subject {
     arguments: Map<String, Value>,
 }
 
-pub(super) fn rows(
-    envs: &Path,
-    scripts: &[Script],
-    measuring: Duration,
-) -> Result<Vec<Row>, Failure> {
+pub(super) fn rows(envs: &Path, scripts: &[Script], measuring: Duration) -> Result<Vec<Row>, Failure> {
     let server = Server::start().map_err(|err| broken("the server can't be started", err))?;
     let client = Builder::new_current_thread().enable_all().build();
     let client = client.map_err(|err| broken("the client can't be started", err))?;
-    let folder =
-        TemporaryFolder::new().map_err(|err| broken("a temporary folder can't be made", err))?;
+    let folder = TemporaryFolder::new().map_err(|err| broken("a temporary folder can't be made", err))?;
     let mut ways = Vec::new();
     for subject in subjects(envs, scripts, &folder.0)? {
         client.block_on(ways_of(&subject, &server, &mut ways))?;
     }
-    let rounds = (measuring.as_secs_f64() / (SLICE.as_secs_f64() * ways.len() as f64))
-        .round()
-        .max(2.0) as usize;
+    let rounds = (measuring.as_secs_f64() / (SLICE.as_secs_f64() * ways.len() as f64)).round().max(2.0) as usize;
     for _ in 0..rounds {
         client.block_on(turn(&mut ways, &server))?;
     }
@@ -109,17 +96,11 @@ pub(super) fn rows(
 
 /// The empty tool, and the read of a solution whose result is of middle size.
 fn subjects(envs: &Path, scripts: &[Script], folder: &Path) -> Result<Vec<Subject>, Failure> {
-    let farm = |envs: &Path| {
-        Farm::open(envs, limits())
-            .map(Arc::new)
-            .map_err(|err| broken("the farm can't be opened", err))
-    };
+    let farm = |envs: &Path| Farm::open(envs, limits()).map(Arc::new).map_err(|err| broken("the farm can't be opened", err));
     let package = folder.join("empty");
     let write = || {
         fs::create_dir(&package)?;
-        EMPTY_PACKAGE
-            .iter()
-            .try_for_each(|(file, text)| fs::write(package.join(file), text))
+        EMPTY_PACKAGE.iter().try_for_each(|(file, text)| fs::write(package.join(file), text))
     };
     write().map_err(|err: io::Error| broken("a package can't be written", err))?;
     let mut subjects = vec![Subject {
@@ -161,33 +142,19 @@ async fn ways_of(subject: &Subject, server: &Server, ways: &mut Vec<Way>) -> Res
     let rest = |id: &EpisodeId| load::post(&format!("/episodes/{id}/calls"), "", &rest);
     let sessions = call_message(subject, None);
     let sessions_headers = "MCP-Protocol-Version: 2025-11-25\r\n";
-    let sessions =
-        |id: &EpisodeId| load::post(&format!("/episodes/{id}/mcp"), sessions_headers, &sessions);
+    let sessions = |id: &EpisodeId| load::post(&format!("/episodes/{id}/mcp"), sessions_headers, &sessions);
     let stateless = call_message(subject, Some("2026-07-28"));
-    let headers = format!(
-        "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {}\r\n",
-        subject.tool
-    );
-    let stateless =
-        |id: &EpisodeId| load::post(&format!("/episodes/{id}/mcp"), &headers, &stateless);
+    let headers = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {}\r\n", subject.tool);
+    let stateless = |id: &EpisodeId| load::post(&format!("/episodes/{id}/mcp"), &headers, &stateless);
 
     let router = http::router(Arc::clone(&subject.farm), HttpSettings::default());
-    let address = server
-        .serve(|listener| http::serve(listener, router, pending()))
-        .map_err(failed)?;
+    let address = server.serve(|listener| http::serve(listener, router, pending())).map_err(failed)?;
     let first = ids.first().map(&stateless).unwrap_or_default();
     let body = load::once(address, &first).await.map_err(failed)?;
-    if serde_json::from_slice::<Value>(&body)
-        .is_ok_and(|answer| answer["result"]["isError"] != json!(false))
-    {
-        return Err(broken(
-            "the measured call is refused",
-            String::from_utf8_lossy(&body),
-        ));
+    if serde_json::from_slice::<Value>(&body).is_ok_and(|answer| answer["result"]["isError"] != json!(false)) {
+        return Err(broken("the measured call is refused", String::from_utf8_lossy(&body)));
     }
-    let bare = server
-        .serve(|listener| http::serve(listener, baseline::constant(body), pending()))
-        .map_err(failed)?;
+    let bare = server.serve(|listener| http::serve(listener, baseline::constant(body), pending())).map_err(failed)?;
     let baseline = ways.len();
     let mut way = |name: &str, address, requests: Vec<Vec<u8>>, budget: Option<Budget>| {
         ways.push(Way {
@@ -201,31 +168,11 @@ async fn ways_of(subject: &Subject, server: &Server, ways: &mut Vec<Way>) -> Res
             server_us: Vec::new(),
         });
     };
-    way(
-        "bare axum",
-        bare,
-        ids.iter().map(&stateless).collect(),
-        None,
-    );
+    way("bare axum", bare, ids.iter().map(&stateless).collect(), None);
     let rmcp = Some(Budget::RatioAtLeast(0.20));
-    way(
-        "MCP 2026-07-28",
-        address,
-        ids.iter().map(&stateless).collect(),
-        rmcp,
-    );
-    way(
-        "MCP 2025-11-25",
-        address,
-        ids.iter().map(&sessions).collect(),
-        rmcp,
-    );
-    way(
-        "REST /calls",
-        address,
-        ids.iter().map(&rest).collect(),
-        None,
-    );
+    way("MCP 2026-07-28", address, ids.iter().map(&stateless).collect(), rmcp);
+    way("MCP 2025-11-25", address, ids.iter().map(&sessions).collect(), rmcp);
+    way("REST /calls", address, ids.iter().map(&rest).collect(), None);
     Ok(())
 }
 
@@ -236,10 +183,7 @@ fn episodes(subject: &Subject) -> Result<Vec<EpisodeId>, Failure> {
         seed: 0,
         actor: None,
     };
-    subject
-        .farm
-        .create_all(vec![spec; CONNECTIONS])
-        .map_err(|err| broken("episodes can't be created", err))
+    subject.farm.create_all(vec![spec; CONNECTIONS]).map_err(|err| broken("episodes can't be created", err))
 }
 
 /// A `tools/call` message of the stateless protocol, or of the one with sessions.
@@ -260,16 +204,13 @@ async fn turn(ways: &mut [Way], server: &Server) -> Result<(), Failure> {
     let mut rates = Vec::new();
     for way in ways.iter_mut() {
         let cpu_before = server.cpu();
-        let slice = load::run(&way.target, SLICE)
-            .await
-            .map_err(|err| broken("the server broke off", err))?;
+        let slice = load::run(&way.target, SLICE).await.map_err(|err| broken("the server broke off", err))?;
         let rate = slice.calls as f64 / slice.elapsed.as_secs_f64();
         slice.add_to(&mut way.times);
         way.rates.push(rate);
         rates.push(rate);
         if let (Some(before), Some(after)) = (cpu_before, server.cpu()) {
-            way.server_us
-                .push((after - before).as_secs_f64() * 1e6 / slice.calls.max(1) as f64);
+            way.server_us.push((after - before).as_secs_f64() * 1e6 / slice.calls.max(1) as f64);
         }
         if let Some(baseline) = way.baseline {
             way.ratios.push(rate / rates[baseline]);
@@ -292,18 +233,13 @@ fn row(way: &Way) -> Row {
 /// One request that creates a batch of episodes at a task.
 async fn batch(envs: &Path, scripts: &[Script], server: &Server) -> Result<Row, Failure> {
     let failed = |err: io::Error| broken("a batch can't be created", err);
-    let farm = Farm::open(envs, limits())
-        .map(Arc::new)
-        .map_err(|err| broken("the farm can't be opened", err))?;
+    let farm = Farm::open(envs, limits()).map(Arc::new).map_err(|err| broken("the farm can't be opened", err))?;
     let router = http::router(farm, HttpSettings::default());
-    let address = server
-        .serve(|listener| http::serve(listener, router, pending()))
-        .map_err(failed)?;
+    let address = server.serve(|listener| http::serve(listener, router, pending())).map_err(failed)?;
     let mut times = Times::default();
     for (index, script) in scripts.iter().cycle().take(12).enumerate() {
         let environment = script.environment.name();
-        let body =
-            json!({"environment": environment, "task": script.task, "count": BATCH}).to_string();
+        let body = json!({"environment": environment, "task": script.task, "count": BATCH}).to_string();
         let request = load::post("/episodes", "", &body);
         let started = std::time::Instant::now();
         load::once(address, &request).await.map_err(failed)?;
@@ -313,9 +249,7 @@ async fn batch(envs: &Path, scripts: &[Script], server: &Server) -> Result<Row, 
         }
     }
     let row = Row::new(Group::Http, format!("POST /episodes, {BATCH} at once"));
-    Ok(row
-        .times(times.p50_us(), times.p99_us())
-        .budget(Budget::P50UsBelow(20_000.0)))
+    Ok(row.times(times.p50_us(), times.p99_us()).budget(Budget::P50UsBelow(20_000.0)))
 }
 
 /// A runtime with one worker thread, on which everything that is measured is served.
@@ -332,17 +266,10 @@ impl Server {
             // Linux tells a thread's CPU time; elsewhere that column stays empty.
             if let Ok(path) = fs::read_link("/proc/thread-self") {
                 let path = format!("/proc/{}/schedstat", path.display());
-                started
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(path);
+                started.lock().unwrap_or_else(PoisonError::into_inner).push(path);
             }
         };
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .on_thread_start(note)
-            .build()?;
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().on_thread_start(note).build()?;
         Ok(Self { runtime, threads })
     }
 
@@ -354,8 +281,7 @@ impl Server {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let _runtime = self.runtime.enter();
-        self.runtime
-            .spawn(serving(TcpListener::from_std(listener)?));
+        self.runtime.spawn(serving(TcpListener::from_std(listener)?));
         Ok(address)
     }
 
@@ -364,11 +290,7 @@ impl Server {
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let times = threads.iter().map(|path| {
             let text = fs::read_to_string(path).ok()?;
-            text.split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-                .map(Duration::from_nanos)
+            text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
         });
         let total: Option<Duration> = times.sum();
         total.filter(|total| !total.is_zero())

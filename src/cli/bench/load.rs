@@ -136,16 +136,14 @@ fn body_of(answer: &[u8]) -> io::Result<Option<std::ops::Range<usize>>> {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
-    let unexpected =
-        || io::Error::other(String::from_utf8_lossy(&answer[..answer.len().min(400)]).into_owned());
+    let unexpected = || io::Error::other(String::from_utf8_lossy(&answer[..answer.len().min(400)]).into_owned());
     let text = std::str::from_utf8(&answer[..head]).map_err(|_| unexpected())?;
     if !text.starts_with("HTTP/1.1 2") {
         return Err(unexpected());
     }
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse::<usize>().ok())?
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
     let length = length.ok_or_else(unexpected)?;
     Ok(Some(head + 4..head + 4 + length))

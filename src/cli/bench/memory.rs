@@ -21,23 +21,14 @@ const CHANGES: usize = 20;
 /// 100,000 live episodes on 24 GB (DESIGN: performance budget).
 const EPISODE_BYTES_MAX: f64 = 24e9 / 1e5;
 
-pub(super) fn rows(
-    envs: &Path,
-    environments: &Environments,
-    scripts: &[Script],
-) -> Result<Vec<Row>, Failure> {
+pub(super) fn rows(envs: &Path, environments: &Environments, scripts: &[Script]) -> Result<Vec<Row>, Failure> {
     let farm = Farm::open(envs, limits()).map_err(|err| broken("the farm can't be opened", err))?;
     let mut rows = vec![created(&farm, scripts)?];
     let mut own_bytes = 0.0;
     let mut process_bytes = Vec::new();
     for environment in environments {
-        let scripts: Vec<&Script> = scripts
-            .iter()
-            .filter(|script| script.environment.name() == environment.name())
-            .collect();
-        let Some((script, calls)) = changing_calls(&scripts)? else {
-            continue;
-        };
+        let scripts: Vec<&Script> = scripts.iter().filter(|script| script.environment.name() == environment.name()).collect();
+        let Some((script, calls)) = changing_calls(&scripts)? else { continue };
         let spec = spec(script);
         let before = resident_bytes();
         for _ in 0..WRITTEN {
@@ -52,23 +43,10 @@ pub(super) fn rows(
         }
         process_bytes.extend(growth(before, WRITTEN));
     }
-    let written = |name: &str| {
-        Row::new(
-            Group::Memory,
-            format!("episode with {CHANGES} changes, {name}"),
-        )
-    };
-    rows.push(
-        written("its pages, worst environment")
-            .bytes(own_bytes)
-            .budget(Budget::BytesBelow(EPISODE_BYTES_MAX)),
-    );
+    let written = |name: &str| Row::new(Group::Memory, format!("episode with {CHANGES} changes, {name}"));
+    rows.push(written("its pages, worst environment").bytes(own_bytes).budget(Budget::BytesBelow(EPISODE_BYTES_MAX)));
     let worst = process_bytes.into_iter().reduce(f64::max);
-    rows.extend(worst.map(|bytes| {
-        written("growth of the process")
-            .bytes(bytes)
-            .budget(Budget::BytesBelow(EPISODE_BYTES_MAX))
-    }));
+    rows.extend(worst.map(|bytes| written("growth of the process").bytes(bytes).budget(Budget::BytesBelow(EPISODE_BYTES_MAX))));
     Ok(rows)
 }
 
@@ -77,18 +55,12 @@ fn created(farm: &Farm, scripts: &[Script]) -> Result<Row, Failure> {
     let specs = specs.iter().cycle().take(CREATED).cloned().collect();
     // Environments are loaded before the count begins.
     for script in scripts {
-        farm.environment(script.environment.name().as_ref())
-            .map_err(|err| broken("an environment can't be loaded", err))?;
+        farm.environment(script.environment.name().as_ref()).map_err(|err| broken("an environment can't be loaded", err))?;
     }
     let before = resident_bytes();
-    let ids: Vec<EpisodeId> = farm
-        .create_all(specs)
-        .map_err(|err| broken("episodes can't be created", err))?;
+    let ids: Vec<EpisodeId> = farm.create_all(specs).map_err(|err| broken("episodes can't be created", err))?;
     let bytes = growth(before, ids.len());
-    let row = Row::new(
-        Group::Memory,
-        format!("untouched episode, growth of the process over {CREATED}"),
-    );
+    let row = Row::new(Group::Memory, format!("untouched episode, growth of the process over {CREATED}"));
     Ok(bytes.into_iter().fold(row, Row::bytes))
 }
 
@@ -104,12 +76,7 @@ fn spec(script: &Script) -> EpisodeSpec {
 /// Calls that make [`CHANGES`] changes in an episode of one of the tasks: those of the solutions, repeated for as long as
 /// they are accepted.
 fn changing_calls<'s>(scripts: &[&'s Script]) -> Result<Option<(&'s Script, Vec<Call>)>, Failure> {
-    let changing = || {
-        scripts
-            .iter()
-            .flat_map(|script| &script.calls)
-            .filter(|call| call.changes)
-    };
+    let changing = || scripts.iter().flat_map(|script| &script.calls).filter(|call| call.changes);
     let mut best: Option<(&Script, Vec<Call>)> = None;
     for script in scripts {
         let mut episode: Episode = script.episode(0)?;
@@ -119,18 +86,13 @@ fn changing_calls<'s>(scripts: &[&'s Script]) -> Result<Option<(&'s Script, Vec<
             accepted = false;
             for call in changing() {
                 let observation = episode.call(call.tool.as_ref(), call.arguments.clone());
-                if calls.len() < CHANGES
-                    && observation.is_ok_and(|observation| !observation.is_error())
-                {
+                if calls.len() < CHANGES && observation.is_ok_and(|observation| !observation.is_error()) {
                     calls.push(call.clone());
                     accepted = true;
                 }
             }
         }
-        if best
-            .as_ref()
-            .is_none_or(|(_, most)| calls.len() > most.len())
-        {
+        if best.as_ref().is_none_or(|(_, most)| calls.len() > most.len()) {
             best = Some((script, calls));
         }
     }
@@ -146,9 +108,7 @@ fn growth(before: Option<u64>, count: usize) -> Option<f64> {
 /// Resident memory of this process, where the operating system tells (Linux).
 fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
 }

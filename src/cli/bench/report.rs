@@ -120,11 +120,7 @@ impl Report {
     pub(super) fn new(seconds: u32) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            build: if cfg!(debug_assertions) {
-                "debug"
-            } else {
-                "release"
-            },
+            build: if cfg!(debug_assertions) { "debug" } else { "release" },
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             seconds,
             http: super::http::METHOD,
@@ -137,38 +133,15 @@ impl Report {
     }
 
     pub(super) fn to_text(&self) -> String {
-        let mut text = format!(
-            "envfarm {}, {} build, {} cores, measured for {} s\n",
-            self.version, self.build, self.cores, self.seconds
-        );
+        let mut text = format!("envfarm {}, {} build, {} cores, measured for {} s\n", self.version, self.build, self.cores, self.seconds);
         if cfg!(debug_assertions) {
             text.push_str("a debug build says nothing about speed: cargo run --release -- bench\n");
         }
-        let _ = write!(
-            text,
-            "\n{}\n",
-            self.table(
-                Group::Http,
-                "HTTP",
-                &["ratio", "calls/s", "p50", "p99", "server CPU"]
-            )
-        );
+        let _ = write!(text, "\n{}\n", self.table(Group::Http, "HTTP", &["ratio", "calls/s", "p50", "p99", "server CPU"]));
         let _ = writeln!(text, "  {}", self.http);
-        let _ = write!(
-            text,
-            "\n{}\n",
-            self.table(Group::Engine, "engine", &["p50", "p99"])
-        );
-        let _ = write!(
-            text,
-            "\n{}\n",
-            self.table(Group::Start, "start", &["p50", "p99"])
-        );
-        let _ = write!(
-            text,
-            "\n{}\n",
-            self.table(Group::Memory, "memory", &["each"])
-        );
+        let _ = write!(text, "\n{}\n", self.table(Group::Engine, "engine", &["p50", "p99"]));
+        let _ = write!(text, "\n{}\n", self.table(Group::Start, "start", &["p50", "p99"]));
+        let _ = write!(text, "\n{}\n", self.table(Group::Memory, "memory", &["each"]));
         let over = self.rows.iter().filter(|row| row.over).count();
         let _ = match over {
             0 => writeln!(text, "\nevery row is within its budget"),
@@ -179,10 +152,7 @@ impl Report {
 
     fn table(&self, group: Group, title: &str, columns: &[&str]) -> Table {
         let mut table = Table::new();
-        let header = [title]
-            .into_iter()
-            .chain(columns.iter().copied())
-            .chain(["budget", ""]);
+        let header = [title].into_iter().chain(columns.iter().copied()).chain(["budget", ""]);
         table.load_style(NOTHING).set_header(header);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -191,9 +161,7 @@ impl Report {
             let mut cells = vec![row.name.clone()];
             cells.extend(columns.iter().map(|column| row.cell(column)));
             cells.push(row.budget.map(Budget::shown).unwrap_or_default());
-            let over = "OVER"
-                .if_supports_color(Stream::Stdout, |over| over.red())
-                .to_string();
+            let over = "OVER".if_supports_color(Stream::Stdout, |over| over.red()).to_string();
             cells.push(if row.over { over } else { String::new() });
             table.add_row(cells);
         }

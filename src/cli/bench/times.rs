@@ -12,8 +12,7 @@ pub(super) struct Times {
 
 impl Default for Times {
     fn default() -> Self {
-        let histogram =
-            Histogram::new(3).unwrap_or_else(|err| unreachable!("three digits are allowed: {err}"));
+        let histogram = Histogram::new(3).unwrap_or_else(|err| unreachable!("three digits are allowed: {err}"));
         Self { histogram }
     }
 }
@@ -29,8 +28,7 @@ impl Times {
 
     pub(super) fn record(&mut self, elapsed: Duration) {
         // It grows as needed, so nothing is out of its range.
-        self.histogram
-            .saturating_record(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
+        self.histogram.saturating_record(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -60,8 +60,9 @@ impl fmt::Display for Difference {
 
 /// The first difference of two observations of call number `call`, in the order in which they are written.
 pub(super) fn between(call: usize, recorded: &Step, replayed: &Step) -> Option<Difference> {
-    let same_bytes = recorded.observation.to_string() == replayed.observation.to_string();
-    if same_bytes && recorded.is_error == replayed.is_error {
+    if same_bytes(&recorded.observation, &replayed.observation)
+        && recorded.is_error == replayed.is_error
+    {
         return None;
     }
     let (path, left, right) = first(&recorded.observation, &replayed.observation, String::new());
@@ -85,7 +86,7 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
             for (name, member) in left_members {
                 let below = format!("{path}/{name}");
                 match right_members.get(name) {
-                    Some(other) if other.to_string() == member.to_string() => {}
+                    Some(other) if same_bytes(member, other) => {}
                     Some(other) => return first(member, other, below),
                     None => return (below, Some(member), None),
                 }
@@ -103,7 +104,7 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
             for index in 0..longest {
                 let below = format!("{path}/{index}");
                 match (left_elements.get(index), right_elements.get(index)) {
-                    (Some(one), Some(other)) if one.to_string() == other.to_string() => {}
+                    (Some(one), Some(other)) if same_bytes(one, other) => {}
                     (Some(one), Some(other)) => return first(one, other, below),
                     (one, other) => return (below, one, other),
                 }
@@ -112,6 +113,12 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
         }
         _ => (path, Some(left), Some(right)),
     }
+}
+
+/// Whether two values have the same JSON text (as values, objects are equal in any order).
+fn same_bytes(left: &Value, right: &Value) -> bool {
+    let (left, right) = (left.to_string(), right.to_string());
+    left == right
 }
 
 fn shorten(text: String) -> String {
