@@ -9,6 +9,7 @@ mod body;
 mod error;
 mod guard;
 mod message;
+pub(crate) mod schema;
 mod scratch;
 mod trainer;
 

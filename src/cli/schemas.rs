@@ -8,6 +8,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use super::{Failure, check, print, solve, verify};
+use crate::http;
 use crate::package::files::{EnvironmentFile, TaskFile, ToolFile};
 use crate::trajectory;
 
@@ -60,6 +61,7 @@ fn documents() -> Vec<(&'static str, Value)> {
             "trajectory.json",
             schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines"),
         ),
+        ("rest.json", http::schema::rest().to_value()),
         (
             "check.json",
             schema::<check::Report>("Output of envfarm check --json"),

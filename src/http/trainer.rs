@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -111,14 +112,18 @@ fn summary(environment: &Environment, base_url: &str) -> Value {
 }
 
 /// What `POST /episodes` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateRequest {
+    /// The environment's name.
     environment: String,
+    /// The task's name; free play without.
     #[serde(default)]
     task: Option<String>,
+    /// Seed of the episode's randomness; 0 without.
     #[serde(default)]
     seed: Option<u64>,
+    /// Id of the actor; the task's or the environment's without.
     #[serde(default)]
     actor: Option<Value>,
     /// How many episodes, all alike.
@@ -127,17 +132,30 @@ pub(super) struct CreateRequest {
 }
 
 /// What an episode is, for its trainer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct EpisodeView {
+    /// `ep_` and 32 hexadecimal digits. Whoever knows it may act in the episode.
+    #[schemars(with = "String")]
     id: EpisodeId,
+    /// The environment's name.
+    #[schemars(with = "String")]
     environment: EnvironmentName,
+    /// The task's name; none in free play.
+    #[schemars(with = "Option<String>")]
     task: Option<TaskName>,
+    /// Seed of its randomness.
     seed: u64,
+    /// Id of the signed-in actor.
     actor: Value,
+    /// Where it is in its life.
     state: EpisodeState,
+    /// Calls answered so far, refused ones included.
     calls: usize,
+    /// What the agent is asked; none in free play.
     instruction: Option<String>,
+    /// What the agent reads beside it: house rules, who is signed in, date and time.
     context: String,
+    /// Where an agent connects.
     mcp_url: String,
 }
 
@@ -214,10 +232,12 @@ pub(super) async fn remove(
 }
 
 /// What `POST /episodes/{id}/calls` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CallRequest {
+    /// The tool's name.
     tool: String,
+    /// Its arguments; none without.
     #[serde(default)]
     arguments: Option<Map<String, Value>>,
 }
@@ -265,9 +285,10 @@ pub(super) async fn reset(
 }
 
 /// What `POST /episodes/{id}/verify` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VerifyRequest {
+    /// The agent's final text; only its last line `Answer: ...` is judged, or all of it where there is none.
     #[serde(default)]
     answer: Option<String>,
 }
