@@ -5,6 +5,7 @@ mod broken;
 mod checks;
 mod cli;
 mod database;
+mod episodes;
 mod http;
 mod mcp;
 mod random_requests;
