@@ -10,3 +10,4 @@ mod random_requests;
 mod stdio;
 mod support;
 mod tidy;
+mod walk;
