@@ -1,7 +1,7 @@
 //! HTTP: MCP for agents and REST for trainers; with its submodules the only place that names axum.
 //!
-//! A request passes the [`guard`] (Host and Origin), then either [`agent`] (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or
-//! [`trainer`] (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
+//! A request passes the `guard` (Host and Origin), then either `agent` (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or
+//! `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
 
 mod agent;
 pub mod baseline;

@@ -2,7 +2,7 @@
 //!
 //! A [`Server`] is one environment together with what the request's tool calls go to ([`Attached`]). It is built per
 //! request (two reference counts), so there is nothing to look up and nothing that could outlive its episode. Over HTTP
-//! rmcp runs without sessions and answers with plain JSON; sessions of the older protocol are [`crate::http`]'s business.
+//! rmcp runs without sessions and answers with plain JSON; sessions of the older protocol are the HTTP front's business.
 //! `tools/call` is: resolve the episode from the path -> [`Server::call`] -> `Episode::call` -> engine.
 
 mod handler;
@@ -110,8 +110,8 @@ pub fn episode_instructions(episode: &Episode) -> String {
     }
 }
 
-/// The HTTP service for one request. Host, Origin and body size are checked before it, for all routes alike, in
-/// [`crate::http`]; rmcp would answer them with plain text.
+/// The HTTP service for one request. Host, Origin and body size are checked before it, for all routes
+/// alike, by the HTTP front; rmcp would answer them with plain text.
 pub fn http_service(server: Server, body_bytes_max: usize) -> HttpService {
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)

@@ -29,7 +29,9 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let directory = &options.dir;
-    let failed = |err: std::io::Error| Failure::failed(format!("failed to write to {}: {err}", directory.display()));
+    let failed = |err: std::io::Error| {
+        Failure::failed(format!("failed to write to {}: {err}", directory.display()))
+    };
     fs::create_dir_all(directory).map_err(failed)?;
     for (name, schema) in documents() {
         let path = directory.join(name);
@@ -42,13 +44,34 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 /// The schemas by the names of their files.
 fn documents() -> Vec<(&'static str, Value)> {
     vec![
-        ("environment.json", schema::<EnvironmentFile>("environment.yaml of a package")),
-        ("tools.json", schema::<Vec<ToolFile>>("tools.yaml of a package")),
-        ("tasks.json", schema::<Vec<TaskFile>>("tasks.yaml of a package")),
-        ("trajectory.json", schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines")),
-        ("check.json", schema::<check::Report>("Output of envfarm check --json")),
-        ("solve.json", schema::<solve::Solutions>("Output of envfarm solve --json")),
-        ("verify.json", schema::<verify::Verification>("Output of envfarm verify --json")),
+        (
+            "environment.json",
+            schema::<EnvironmentFile>("environment.yaml of a package"),
+        ),
+        (
+            "tools.json",
+            schema::<Vec<ToolFile>>("tools.yaml of a package"),
+        ),
+        (
+            "tasks.json",
+            schema::<Vec<TaskFile>>("tasks.yaml of a package"),
+        ),
+        (
+            "trajectory.json",
+            schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines"),
+        ),
+        (
+            "check.json",
+            schema::<check::Report>("Output of envfarm check --json"),
+        ),
+        (
+            "solve.json",
+            schema::<solve::Solutions>("Output of envfarm solve --json"),
+        ),
+        (
+            "verify.json",
+            schema::<verify::Verification>("Output of envfarm verify --json"),
+        ),
     ]
 }
 

@@ -141,7 +141,11 @@ async fn serve(
         Ok(text) => print(&text)?,
         Err(err) => tracing::error!(%err, "failed to describe the environments"),
     }
-    let served = serving.await;
+    let served = tokio::select! {
+        served = serving => served,
+        // Asked twice: don't wait for open requests.
+        () = async { stop_requested().await; stop_requested().await } => Ok(Ok(())),
+    };
     sweeping.abort();
     match served {
         Ok(Ok(())) => {

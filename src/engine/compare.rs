@@ -63,9 +63,12 @@ fn is_generated(table: &Table, column: usize) -> bool {
     table.generates_key() && table.rowid == Some(column)
 }
 
+/// A new row: its table and key.
+type NewRow = (usize, Key);
+
 /// One of the two states, with the signatures of its new rows.
 struct Side {
-    signatures: HashMap<(usize, Key), u64>,
+    signatures: HashMap<NewRow, u64>,
     /// New rows by table, columns that references point at, and their values.
     targets: HashMap<(usize, Vec<usize>, Vec<Cell>), Key>,
 }
@@ -139,8 +142,8 @@ impl Side {
     }
 
     fn refine(&mut self, rules: &Rules<'_>, delta: &Delta) {
-        let mut outgoing: HashMap<(usize, Key), Vec<(usize, u64)>> = HashMap::new();
-        let mut incoming: HashMap<(usize, Key), Vec<(usize, usize, u64)>> = HashMap::new();
+        let mut outgoing: HashMap<NewRow, Vec<(usize, u64)>> = HashMap::new();
+        let mut incoming: HashMap<NewRow, Vec<(usize, usize, u64)>> = HashMap::new();
         for (index, table) in delta {
             for (key, row) in &table.added {
                 let here = (*index, key.clone());

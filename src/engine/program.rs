@@ -14,12 +14,12 @@ use crate::package::files::{At, ReturnFile, StepFile, ToolFile};
 
 /// Slot of `:actor`.
 pub(crate) const ACTOR_SLOT: usize = 0;
-/// Slot of `:now`.
-pub(crate) const NOW_SLOT: usize = 1;
+/// Parameters that every call has, in the order of their slots: the signed-in actor's id, virtual time, the arguments as JSON.
+pub(crate) const CONTEXT: [&str; 3] = ["actor", "now", "args"];
 /// Slot of `:args`.
 pub(crate) const ARGUMENTS_SLOT: usize = 2;
 /// Slot of the first input.
-pub(crate) const INPUTS_SLOT: usize = 3;
+pub(crate) const INPUTS_SLOT: usize = CONTEXT.len();
 
 /// The behaviour of one tool.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ pub(crate) fn compile(
     bound: &Bound<'_>,
     findings: &mut Vec<Diagnostic>,
 ) -> Program {
-    let mut slots: Vec<String> = ["actor", "now", "args"].map(str::to_owned).into();
+    let mut slots: Vec<String> = CONTEXT.map(str::to_owned).into();
     slots.extend(inputs.iter().cloned());
     let mut compiler = Compiler {
         tool: &tool.name,
@@ -139,7 +139,7 @@ pub(crate) fn compile(
         findings,
     };
     for input in inputs {
-        if matches!(input.as_str(), "actor" | "now" | "args") {
+        if CONTEXT.contains(&input.as_str()) {
             let message = format!("the input {input} hides the parameter :{input} that every call has");
             compiler.report(Code::NameDuplicate, tool.input_schema.line, message);
         }

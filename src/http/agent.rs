@@ -1,7 +1,7 @@
 //! MCP over HTTP: which episode a request's calls go to. Isolation lies in the URL; sessions are kept here, not in rmcp.
 //!
 //! `/episodes/{id}/mcp` names its episode. On `/envs/{name}/mcp` a client of the older protocol gets one with `initialize`,
-//! whose id is its session's id, and a stateless client gets a [scratch](super::scratch) episode.
+//! whose id is its session's id, and a stateless client gets a scratch episode (`scratch.rs`).
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -159,6 +159,8 @@ codes! {
     PrivateRowsChanged "private_rows_changed" Error "restrict the statement to :actor, or list the table under crosses if that is the tool's purpose",
     /// Foreign keys or the database's integrity broken after calls.
     IntegrityBroken "integrity_broken" Error "declare the references and keep triggers from breaking them",
+    /// Something that an author says is always true isn't.
+    InvariantBroken "invariant_broken" Error "correct the data or the tool that breaks it; the SQL's first column must be true",
     /// The same calls gave different bytes.
     NotDeterministic "not_deterministic" Error "order every result, and take time and randomness from :now and token()",
     // Tasks, by executing them.

@@ -81,6 +81,10 @@ pub struct EnvironmentFile {
     /// Append-only tables (activity logs) that are not compared when a task is judged.
     #[serde(default)]
     pub history: Vec<At<String>>,
+    /// What is always true of the data, as named SQL conditions: a balance equals its postings, a comment is younger than its
+    /// issue. `check` looks at the start, along every solution and through a long run of writes.
+    #[serde(default)]
+    pub invariants: Vec<At<CheckFile>>,
 }
 
 /// Whom an episode can act as: the rows of one table.
@@ -272,11 +276,11 @@ pub enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// A named SQL condition over the final state.
+/// A named SQL condition over the rows of a state.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckFile {
-    /// Shown in the verdict.
+    /// Shown where it doesn't hold.
     pub name: At<String>,
     /// A SELECT whose first column must be true.
     pub sql: At<String>,

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::walk::Write;
 use crate::engine::environment::Environment;
 use crate::engine::snapshot::{self, Cell, Row};
 use crate::engine::solution::{self, PlayedSolution};
@@ -32,6 +33,15 @@ pub(crate) struct Call {
     pub tool: ToolName,
     /// The arguments.
     pub arguments: Map<String, Value>,
+}
+
+impl From<&Write> for Call {
+    fn from(write: &Write) -> Self {
+        Self {
+            tool: write.tool.clone(),
+            arguments: write.arguments.clone(),
+        }
+    }
 }
 
 /// An attempt at a task.

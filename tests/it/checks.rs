@@ -162,6 +162,18 @@ const BORROW_THEN_NOTE: &str = "
 ";
 
 #[test]
+fn invariants() {
+    let never_lent_twice = "invariants: [{name: a book is lent once at a time, sql: \"SELECT max(lent) <= 1 FROM (SELECT count(*) AS lent FROM loans WHERE returned_at IS NULL GROUP BY book_id)\"}]";
+    assert_eq!(codes(&[Append(ENVIRONMENT, never_lent_twice)]), [""; 0]);
+    let lent_to_another = Replace(DATA, "(104, 15, 1, '2026-04-02', NULL)", "(104, 14, 1, '2026-04-02', NULL)");
+    caught("invariant_broken environment.yaml:19", &[Append(ENVIRONMENT, never_lent_twice), lent_to_another]);
+    let few_loans = "invariants: [{name: few loans, sql: SELECT count(*) < 5 FROM loans}]";
+    caught("invariant_broken environment.yaml:19", &[Append(ENVIRONMENT, few_loans)]);
+    let unreadable = "invariants: [{name: what, sql: SELECT nothing FROM loans}]";
+    caught("invariant_broken environment.yaml:19", &[Append(ENVIRONMENT, unreadable)]);
+}
+
+#[test]
 fn gates_for_nearly_the_work() {
     // Text that the instruction dictates is said to be the agent's own.
     let dictated_as_free = Append(TASKS, "  verify: {free: [loans.memo]}");

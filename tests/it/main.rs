@@ -3,11 +3,14 @@
 
 mod broken;
 mod checks;
+mod cli;
 mod database;
+mod episodes;
 mod http;
 mod mcp;
 mod random_requests;
 mod stdio;
 mod support;
 mod tidy;
+mod tutorial;
 mod walk;

@@ -48,7 +48,7 @@ const EMPTY_PACKAGE: [(&str, &str); 5] = [
     ("data.sql", "INSERT INTO testers(id, name) VALUES (1, 'Tester');"),
     (
         "tools.yaml",
-        "[{name: do_nothing, title: Do nothing, description: Does nothing, inputSchema: {type: object, properties: {}}, \
+        "[{name: do_nothing, title: Do nothing, description: Does nothing and answers so at once, inputSchema: {type: object, properties: {}}, \
          returns: {done: {value: SELECT 1, type: boolean}}}]",
     ),
     ("tasks.yaml", "[]"),

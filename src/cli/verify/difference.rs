@@ -42,8 +42,14 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, tool, path, .. } = self;
-        let place = if path.is_empty() { String::new() } else { format!(" at {path}") };
+        let Self {
+            call, tool, path, ..
+        } = self;
+        let place = if path.is_empty() {
+            String::new()
+        } else {
+            format!(" at {path}")
+        };
         write!(
             formatter,
             "call {call} of {tool}{place}\n  recorded: {}\n  replayed: {}",
@@ -54,12 +60,15 @@ impl fmt::Display for Difference {
 
 /// The first difference of two observations of call number `call`, in the order in which they are written.
 pub(super) fn between(call: usize, recorded: &Step, replayed: &Step) -> Option<Difference> {
-    let same_bytes = recorded.observation.to_string() == replayed.observation.to_string();
-    if same_bytes && recorded.is_error == replayed.is_error {
+    if same_bytes(&recorded.observation, &replayed.observation)
+        && recorded.is_error == replayed.is_error
+    {
         return None;
     }
     let (path, left, right) = first(&recorded.observation, &replayed.observation, String::new());
-    let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.to_string()));
+    let text = |value: Option<&Value>| {
+        value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.to_string()))
+    };
     Some(Difference {
         call,
         tool: recorded.tool.clone(),
@@ -77,12 +86,14 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
             for (name, member) in left_members {
                 let below = format!("{path}/{name}");
                 match right_members.get(name) {
-                    Some(other) if other.to_string() == member.to_string() => {}
+                    Some(other) if same_bytes(member, other) => {}
                     Some(other) => return first(member, other, below),
                     None => return (below, Some(member), None),
                 }
             }
-            let added = right_members.iter().find(|(name, _)| !left_members.contains_key(*name));
+            let added = right_members
+                .iter()
+                .find(|(name, _)| !left_members.contains_key(*name));
             match added {
                 Some((name, member)) => (format!("{path}/{name}"), None, Some(member)),
                 None => (path, Some(left), Some(right)),
@@ -93,7 +104,7 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
             for index in 0..longest {
                 let below = format!("{path}/{index}");
                 match (left_elements.get(index), right_elements.get(index)) {
-                    (Some(one), Some(other)) if one.to_string() == other.to_string() => {}
+                    (Some(one), Some(other)) if same_bytes(one, other) => {}
                     (Some(one), Some(other)) => return first(one, other, below),
                     (one, other) => return (below, one, other),
                 }
@@ -102,6 +113,12 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
         }
         _ => (path, Some(left), Some(right)),
     }
+}
+
+/// Whether two values have the same JSON text (as values, objects are equal in any order).
+fn same_bytes(left: &Value, right: &Value) -> bool {
+    let (left, right) = (left.to_string(), right.to_string());
+    left == right
 }
 
 fn shorten(text: String) -> String {
