@@ -191,7 +191,8 @@ impl State {
         }
     }
 
-    fn slots(
+    /// Context and inputs as a program takes them.
+    pub(crate) fn slots(
         &self,
         conditions: &Conditions,
         program: &Program,

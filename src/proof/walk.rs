@@ -34,7 +34,7 @@ use serde_json::{Map, Value};
 use self::corpus::{Corpus, Entry};
 use self::explore::{Explorer, Progress};
 use self::guide::ToolGuide;
-use self::judge::{Findings, Judge, Sample, shortened};
+use self::judge::{Findings, Judge, Place, Samples, shortened};
 use self::private::Private;
 use self::rows::Reader;
 use crate::engine::environment::{Environment, Tool};
@@ -87,7 +87,7 @@ pub(crate) struct Walk {
     findings: Findings,
     progress: Vec<Progress>,
     corpus: Corpus,
-    samples: Vec<Sample>,
+    samples: Vec<Samples>,
 }
 
 impl std::fmt::Debug for Walk {
@@ -143,14 +143,11 @@ pub(crate) fn explore(environment: &Environment) -> Walk {
 
 /// Everything the walk found.
 pub(crate) fn check(environment: &Environment, walk: &Walk) -> Vec<Diagnostic> {
-    let mut late = Findings::default();
-    unreached(environment, walk, &mut late);
-    let mut findings: Vec<Diagnostic> = walk.findings.all().cloned().collect();
-    endings::determinism(environment, &walk.samples, &mut late);
-    findings.extend(late.into_diagnostics());
-    findings.extend(shown(environment, walk));
-    findings.extend(endings::integrity(environment, &walk.corpus));
-    findings
+    let mut findings = walk.findings.clone();
+    unreached(environment, walk, &mut findings);
+    endings::determinism(environment, &walk.samples, &mut findings);
+    shown(environment, walk, &mut findings);
+    findings.into_diagnostics().chain(endings::integrity(environment, &walk.corpus)).collect()
 }
 
 /// Tools that never complete and guards that never refuse.
@@ -158,7 +155,12 @@ fn unreached(environment: &Environment, walk: &Walk, findings: &mut Findings) {
     for (index, tool) in environment.tools().values().enumerate() {
         let tally = &walk.progress[index].tally;
         if tally.successes == 0 {
-            findings.add(Code::ToolNeverSucceeds, index, "", tool.line(), || {
+            let place = Place {
+                tool: index,
+                what: "",
+                line: tool.line(),
+            };
+            findings.add(Code::ToolNeverSucceeds, place, 0, || {
                 format!("{}: none of {} calls completed{}", tool.name(), tally.calls, outcomes(tool, tally))
             });
         }
@@ -169,7 +171,12 @@ fn unreached(environment: &Environment, walk: &Walk, findings: &mut Findings) {
             }
             let seeds = &walk.progress[index].seeds;
             let passed: usize = seeds.range((step + 1, 0)..).map(|(_, seeds)| seeds.len()).sum();
-            findings.add(Code::GuardNeverRefuses, index, step.to_string(), refusal.line, || {
+            let place = Place {
+                tool: index,
+                what: &step.to_string(),
+                line: refusal.line,
+            };
+            findings.add(Code::GuardNeverRefuses, place, 0, || {
                 let reached = if passed == 0 { ", none of which came so far" } else { "" };
                 format!("{}: none of {} calls{reached} was refused by {} ({})", tool.name(), tally.calls, refusal.code, shortened(&query.sql))
             });
@@ -191,17 +198,15 @@ fn outcomes(tool: &Tool, tally: &Tally) -> String {
 }
 
 /// Calls the tools on databases in which everything hidden from an actor is marked, for several actors at once.
-fn shown(environment: &Environment, walk: &Walk) -> Vec<Diagnostic> {
+fn shown(environment: &Environment, walk: &Walk, findings: &mut Findings) {
     let actors = marked_actors(environment, walk);
     let found: Vec<Findings> = std::thread::scope(|scope| {
         let threads: Vec<_> = actors.iter().map(|start| scope.spawn(|| shown_to(environment, walk, start))).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });
-    let mut merged = Findings::default();
-    for findings in found {
-        merged.merge(findings);
+    for found in found {
+        findings.merge(found);
     }
-    merged.into_diagnostics().collect()
 }
 
 fn marked_actors<'w>(environment: &Environment, walk: &'w Walk) -> Vec<&'w Arc<Entry>> {
@@ -236,6 +241,35 @@ fn shown_to(environment: &Environment, walk: &Walk, start: &Arc<Entry>) -> Findi
     }
     explorer.rounds(ROUNDS);
     explorer.judge.findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lending() -> Arc<Environment> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lending");
+        Environment::load(&folder).environment.unwrap()
+    }
+
+    #[test]
+    fn every_tool_is_called_often_and_every_guard_refuses() {
+        let environment = lending();
+        let walk = explore(&environment);
+        for (name, tally) in &walk.tools {
+            assert!(tally.calls >= 200 && tally.successes > 0, "{name}: {tally:?}");
+        }
+        assert!(walk.writes.iter().any(|write| write.actor == environment.actors()[1].id));
+    }
+
+    #[test]
+    fn the_same_walk_is_taken_every_time() {
+        let environment = lending();
+        let (first, second) = (explore(&environment), explore(&environment));
+        assert_eq!(first.tools, second.tools);
+        assert_eq!(first.writes, second.writes);
+        assert_eq!(check(&environment, &first), check(&environment, &second));
+    }
 }
 
 #[cfg(test)]

@@ -13,3 +13,4 @@ mod stdio;
 mod support;
 mod tidy;
 mod tutorial;
+mod walk;

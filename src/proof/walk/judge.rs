@@ -20,16 +20,27 @@ use crate::package::diagnostic::{Code, Diagnostic};
 /// Longest text of a call or result that a message quotes, in characters.
 const QUOTED_LENGTH_MAX: usize = 400;
 
-/// Findings, each once for a rule, tool and place in it.
-#[derive(Debug, Default)]
+/// Findings, each once for a rule, tool and place in it: the one after the fewest calls, which is the easiest to follow.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
-    found: BTreeMap<(Code, usize, String), Diagnostic>,
+    found: BTreeMap<(Code, usize, String), (usize, Diagnostic)>,
+}
+
+/// Where a finding is: the tool, something that tells places in it apart, and a line of tools.yaml.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'p> {
+    pub tool: usize,
+    pub what: &'p str,
+    pub line: usize,
 }
 
 impl Findings {
-    /// Adds a finding unless there is one for the same rule, tool and place.
-    pub(super) fn add(&mut self, code: Code, tool: usize, place: impl Into<String>, line: usize, message: impl FnOnce() -> String) {
-        self.found.entry((code, tool, place.into())).or_insert_with(|| Diagnostic::new(code, TOOLS_FILE, line, message()));
+    /// Adds a finding made after `depth` calls, unless there is one for the same rule, tool and place that is as easy to follow.
+    pub(super) fn add(&mut self, code: Code, place: Place<'_>, depth: usize, message: impl FnOnce() -> String) {
+        let key = (code, place.tool, place.what.to_owned());
+        if self.found.get(&key).is_none_or(|(known, _)| depth < *known) {
+            self.found.insert(key, (depth, Diagnostic::new(code, TOOLS_FILE, place.line, message())));
+        }
     }
 
     /// Adds all of these that aren't there yet.
@@ -41,12 +52,7 @@ impl Findings {
 
     /// All of them, in a stable order.
     pub(super) fn into_diagnostics(self) -> impl Iterator<Item = Diagnostic> {
-        self.found.into_values()
-    }
-
-    /// All of them, in a stable order.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.found.values()
+        self.found.into_values().map(|(_, finding)| finding)
     }
 }
 
@@ -91,6 +97,21 @@ pub(super) struct Sample {
     pub child: Option<Arc<Entry>>,
 }
 
+/// Calls of one tool to be repeated.
+#[derive(Debug, Default)]
+pub(super) struct Samples {
+    calls: u64,
+    regular: Vec<Sample>,
+    longest: Vec<Sample>,
+}
+
+impl Samples {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Sample> {
+        self.regular.iter().chain(&self.longest)
+    }
+}
+
 /// Everything calls are judged by.
 pub(super) struct Judge<'j> {
     pub environment: &'j Environment,
@@ -100,8 +121,8 @@ pub(super) struct Judge<'j> {
     /// Marked cells that the actor may not see; a state with marks is judged by nothing else, being no state of the package.
     pub marks: Option<Marks>,
     pub findings: Findings,
-    pub samples: Vec<Sample>,
-    calls: u64,
+    /// By tool.
+    pub samples: Vec<Samples>,
 }
 
 /// How a message names a call.
@@ -129,8 +150,7 @@ impl<'j> Judge<'j> {
             validators,
             marks: None,
             findings: Findings::default(),
-            samples: Vec::new(),
-            calls: 0,
+            samples: environment.tools().iter().map(|_| Samples::default()).collect(),
         }
     }
 
@@ -181,9 +201,12 @@ impl<'j> Judge<'j> {
             ExecuteError::Fault { line, message } => (*line, message.clone()),
             ExecuteError::Deadline => (0, err.to_string()),
         };
-        let place = format!("{line}");
-        let line = if line > 0 { line } else { tool.line() };
-        self.findings.add(Code::ToolFaults, index, place, line, || format!("{}: {}", told(tool, entry, arguments), shortened(&message)));
+        let place = Place {
+            tool: index,
+            what: &line.to_string(),
+            line: if line > 0 { line } else { tool.line() },
+        };
+        self.findings.add(Code::ToolFaults, place, entry.depth, || format!("{}: {}", told(tool, entry, arguments), shortened(&message)));
     }
 
     fn judge(
@@ -204,7 +227,12 @@ impl<'j> Judge<'j> {
                 let is_guard = tool.program().steps.iter().any(|step| matches!(&step.action, Action::Guard { refusal, .. } if refusal.code == *code));
                 if !is_guard {
                     let call = || format!("{}: {code}: {message}", told(tool, entry, arguments));
-                    self.findings.add(Code::ToolOverBudget, index, code.as_str(), tool.line(), call);
+                    let place = Place {
+                        tool: index,
+                        what: code,
+                        line: tool.line(),
+                    };
+                    self.findings.add(Code::ToolOverBudget, place, entry.depth, call);
                 }
             }
             Observation::Completed(result) => {
@@ -224,29 +252,46 @@ impl<'j> Judge<'j> {
         }
         for error in validator.iter_errors(result) {
             let member = error.instance_path().as_str().split('/').nth(1).unwrap_or_default().to_owned();
-            let line = member_line(tool, &member).unwrap_or(tool.line());
-            let place = error.schema_path().as_str().to_owned();
+            let place = Place {
+                tool: index,
+                what: error.schema_path().as_str(),
+                line: member_line(tool, &member).unwrap_or(tool.line()),
+            };
             let message = || {
                 let path = error.instance_path();
                 format!("{}: the result's {path} contradicts the output schema: {}", told(tool, entry, arguments), shortened(&error.to_string()))
             };
-            self.findings.add(Code::ResultContradictsSchema, index, place, line, message);
+            self.findings.add(Code::ResultContradictsSchema, place, entry.depth, message);
         }
     }
 
-    /// Keeps every so manieth call for repeating.
+    /// Keeps calls for repeating: every so manieth of each tool, and those with the longest observations, whose rows have an order.
     fn sample(&mut self, index: usize, entry: &Arc<Entry>, arguments: &Map<String, Value>, observation: &Observation, child: Option<&Arc<Entry>>) {
-        const INTERVAL: u64 = 61;
-        const SAMPLES_MAX: usize = 200;
-        self.calls += 1;
-        if self.calls.is_multiple_of(INTERVAL) && self.samples.len() < SAMPLES_MAX {
-            self.samples.push(Sample {
-                tool: index,
-                entry: Arc::clone(entry),
-                arguments: arguments.clone(),
-                text: observation.text(),
-                child: child.cloned(),
-            });
+        const INTERVAL: u64 = 41;
+        const LONGEST: usize = 2;
+        const REGULAR: usize = 4;
+        let text = observation.text();
+        let samples = &mut self.samples[index];
+        samples.calls += 1;
+        let shortest = samples.longest.iter().map(|sample| sample.text.len()).enumerate().min_by_key(|(_, length)| *length);
+        let is_regular = samples.calls % INTERVAL == 1 && samples.regular.len() < REGULAR;
+        let replaced = match shortest {
+            _ if is_regular => None,
+            _ if samples.longest.len() < LONGEST => None,
+            Some((place, length)) if length < text.len() => Some(place),
+            _ => return,
+        };
+        let sample = Sample {
+            tool: index,
+            entry: Arc::clone(entry),
+            arguments: arguments.clone(),
+            text,
+            child: child.cloned(),
+        };
+        match replaced {
+            Some(place) => samples.longest[place] = sample,
+            None if is_regular => samples.regular.push(sample),
+            None => samples.longest.push(sample),
         }
     }
 }

@@ -20,7 +20,7 @@ use rusqlite::{Connection, MAIN_DB};
 use serde_json::{Map, Value};
 
 use super::corpus::Entry;
-use super::judge::{Findings, told};
+use super::judge::{Findings, Place, told};
 use super::private::crosses;
 use super::rows::Reader;
 use super::texts;
@@ -217,7 +217,12 @@ impl Marks {
             if visible(entry) || child.is_some_and(visible) {
                 continue;
             }
-            findings.add(Code::PrivateRowsShown, index, name, tool.line(), || {
+            let place = Place {
+                tool: index,
+                what: name,
+                line: tool.line(),
+            };
+            findings.add(Code::PrivateRowsShown, place, entry.depth, || {
                 let key: Vec<String> = key.iter().map(|cell| cell.to_json().to_string()).collect();
                 let by = if observation.is_error() { "its refusal tells of" } else { "its result tells of" };
                 format!("{}: {by} row {} of {name}, which is not the actor's to see", told(tool, entry, arguments), key.join(", "))
@@ -225,7 +230,12 @@ impl Marks {
         }
         // At the start every mark is hidden, so a number made from any of them tells of hidden rows.
         if computed && entry.depth == 0 && child.is_none() && tool.crosses().is_empty() {
-            findings.add(Code::PrivateRowsShown, index, "computed", tool.line(), || {
+            let place = Place {
+                tool: index,
+                what: "computed",
+                line: tool.line(),
+            };
+            findings.add(Code::PrivateRowsShown, place, entry.depth, || {
                 format!("{}: a number it returns is computed from rows of private tables that are not the actor's to see", told(tool, entry, arguments))
             });
         }

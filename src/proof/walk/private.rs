@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::corpus::{Entry, single_key};
-use super::judge::{Findings, told};
+use super::judge::{Findings, Place, told};
 use super::rows::{Reader, Rows};
 use crate::database::Overlay;
 use crate::engine::environment::{Environment, Tool};
@@ -77,10 +77,15 @@ impl Private {
                 let seen: Vec<bool> = seen.flatten().collect();
                 if !seen.is_empty() && !seen.contains(&true) {
                     let name = &environment.catalog().tables[watched.table].name;
-                    let place = format!("{}.{}", watched.member, watched.column);
-                    findings.add(Code::PrivateRowsShown, index, &place, watched.line, || {
+                    let place = Place {
+                        tool: index,
+                        what: name,
+                        line: watched.line,
+                    };
+                    findings.add(Code::PrivateRowsShown, place, entry.depth, || {
                         let shown = cell.map(Value::to_string).unwrap_or_default();
-                        format!("{}: {place} shows row {shown} of {name}, which is not the actor's to see", told(tool, entry, arguments))
+                        let column = format!("{}.{}", watched.member, watched.column);
+                        format!("{}: {column} shows row {shown} of {name}, which is not the actor's to see", told(tool, entry, arguments))
                     });
                 }
             }
@@ -103,7 +108,12 @@ impl Private {
             let after = child.rows(environment, reader, *table);
             let Some((what, row)) = difference(&before, &after) else { continue };
             let table = &environment.catalog().tables[*table];
-            findings.add(Code::PrivateRowsChanged, index, &table.name, tool.line(), || {
+            let place = Place {
+                tool: index,
+                what: &table.name,
+                line: tool.line(),
+            };
+            findings.add(Code::PrivateRowsChanged, place, entry.depth, || {
                 let row = row_json(table, row);
                 format!("{}: {what} a row of {} that is not the actor's: {row}", told(tool, entry, arguments), table.name)
             });
