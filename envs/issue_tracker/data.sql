@@ -9,10 +9,10 @@ INSERT INTO teams (id, name, focus) VALUES
 INSERT INTO users (id, username, full_name, email, job_title, role, team_id, weekly_minutes, active) VALUES
   (1, 'ines', 'Ines Okafor', 'ines@tracker.example', 'Head of engineering', 'admin', 4, 2400, 1),
   (2, 'dreyes', 'Daniel Reyes', 'dreyes@tracker.example', 'Tech lead', 'member', 1, 2100, 1),
-  (3, 'priya', 'Priya Raman', 'priya@tracker.example', 'Tech lead', 'member', 2, 2100, 1),
+  (3, 'paula', 'Paula Renner', 'paula@tracker.example', 'Tech lead', 'member', 2, 2100, 1),
   (4, 'tomasz', 'Tomasz Nowak', 'tomasz@tracker.example', 'Backend developer', 'member', 1, 2400, 1),
   (5, 'dwhitlock', 'Daniel Whitlock', 'dwhitlock@tracker.example', 'App developer', 'member', 2, 2400, 1),
-  (6, 'mei', 'Mei Lindqvist', 'mei@tracker.example', 'Full-stack developer', 'member', 1, 1920, 1),
+  (6, 'mei', 'Mei Sandvik', 'mei@tracker.example', 'Full-stack developer', 'member', 1, 1920, 1),
   (7, 'samuel', 'Samuel Adeyemi', 'samuel@tracker.example', 'Backend developer', 'member', 1, 2400, 1),
   (8, 'greta', 'Greta Hofmann', 'greta@tracker.example', 'Product owner', 'member', 3, 1920, 1),
   (9, 'omar', 'Omar Haddad', 'omar@tracker.example', 'App developer', 'member', 2, 2400, 1),
@@ -106,7 +106,7 @@ INSERT INTO sprints (id, project_id, name, goal, state, start_date, end_date, ca
   (7, 3, 'Portal 7', 'Faster invoices', 'closed', '2026-04-01', '2026-04-14', 20, '2026-04-01T09:00:00Z', '2026-04-14T17:59:00Z'),
   (8, 3, 'Portal 8', 'Small things first', 'planned', '2026-04-15', '2026-04-28', 20, NULL, NULL),
   (9, 3, 'Portal 9', 'A new look', 'planned', '2026-05-11', '2026-05-22', 17, NULL, NULL),
-  (10, 5, 'Hardening', 'Close the audit findings rated high', 'active', '2026-05-04', '2026-05-22', 16, '2026-05-04T09:00:00Z', NULL),
+  (10, 5, 'Padlock', 'Close the audit findings rated high', 'active', '2026-05-04', '2026-05-22', 16, '2026-05-04T09:00:00Z', NULL),
   (11, 6, 'Wind-down', NULL, 'closed', '2025-11-03', '2025-11-14', 20, '2025-11-03T09:00:00Z', '2025-11-14T17:59:00Z'),
   (12, 5, 'Audit prep', NULL, 'planned', '2026-05-25', '2026-06-05', 16, NULL, NULL),
   (13, 7, 'Kick-off', 'Table of contents', 'planned', '2026-05-11', '2026-05-22', 12, NULL, NULL);

@@ -10,14 +10,14 @@ INSERT INTO branches (id, name, street, city, opening_hours) VALUES
 INSERT INTO people (id, full_name, role, email, phone, branch_id, joined_on, fee_waiver_limit_cents, dispute_limit_cents) VALUES
   (101, 'Marta Lindqvist', 'customer', 'marta.lindqvist@example.com', '+47 555 0101', 11, '2019-03-11', 0, 0),
   (102, 'Daniel Osei', 'customer', 'daniel.osei@example.com', '+47 555 0102', 11, '2020-06-17', 0, 0),
-  (103, 'Priya Raman', 'customer', 'priya.raman@example.com', '+47 555 0103', 12, '2018-10-02', 0, 0),
+  (103, 'Petra Ramsay', 'customer', 'petra.ramsay@example.com', '+47 555 0103', 12, '2018-10-02', 0, 0),
   (104, 'Tomas Horvat', 'customer', 'tomas.horvat@example.com', '+47 555 0104', 12, '2023-08-21', 0, 0),
   (105, 'Ingrid Solheim', 'customer', 'ingrid.solheim@example.com', '+47 555 0105', 13, '2016-05-04', 0, 0),
   (106, 'Ingrid Solhaug', 'customer', 'i.solhaug@example.com', '+47 555 0106', 13, '2024-01-09', 0, 0),
   (107, 'Samuel Achterberg', 'customer', 'samuel.achterberg@example.com', '+47 555 0107', 13, '2011-09-12', 0, 0),
   (108, 'Yuki Tanaka', 'customer', 'yuki.tanaka@example.com', '+47 555 0108', 11, '2025-12-03', 0, 0),
   (121, 'Leonie Fassbender', 'service_agent', 'leonie.fassbender@bank.example', '+47 555 0121', 11, '2021-02-01', 3000, 20000),
-  (122, 'Ruben Castellano', 'team_lead', 'ruben.castellano@bank.example', '+47 555 0122', 11, '2014-09-15', 15000, 200000);
+  (122, 'Ruben Castrup', 'team_lead', 'ruben.castrup@bank.example', '+47 555 0122', 11, '2014-09-15', 15000, 200000);
 
 -- Accounts; one is closed, one fixed term has ended
 INSERT INTO accounts (id, account_number, nickname, kind, status, opened_on, overdraft_limit_cents, daily_limit_cents, annual_rate_bp, locked_until) VALUES

@@ -305,7 +305,7 @@ static MONTH_FIRST: LazyLock<Regex> = LazyLock::new(|| {
 });
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b\d{1,2}:\d{2}(?::\d{2})?\b"));
 static NUMBER: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?P<sign>[-−]\s?)?(?:[$€£]\s?)?(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"));
+    LazyLock::new(|| pattern(r"(?P<sign>[-−]\s?)?(?:[$€£]\s?)?(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})*,\d{2}\b|\d+,\d{2}\b|\d+(?:\.\d+)?)"));
 
 /// The numbers and dates that a text states.
 pub(crate) fn facts(text: &str) -> Facts {
@@ -357,11 +357,20 @@ fn captured_number(text: &str, found: &regex::Captures<'_>) -> Option<f64> {
     if within_word || ordinal || after.starts_with('_') {
         return None;
     }
-    let number: f64 = digits.as_str().replace(',', "").parse().ok()?;
+    let number: f64 = plain_digits(digits.as_str()).parse().ok()?;
     // A dash between two numbers or after a word is no minus sign.
     let starts = |letter: char| letter.is_whitespace() || "($€£".contains(letter);
     let negative = signed && before.is_none_or(starts);
     Some(if negative { -number } else { number })
+}
+
+/// Digits with a decimal point and nothing between thousands, from `1,234.50` or `1.234,50`: a comma before the last two
+/// digits is a decimal comma.
+fn plain_digits(digits: &str) -> String {
+    match digits.rsplit_once(',') {
+        Some((whole, cents)) if cents.len() == 2 => format!("{}.{cents}", whole.replace(['.', ','], "")),
+        _ => digits.replace(',', ""),
+    }
 }
 
 /// The value of a number word, zero to twenty and the tens.
@@ -397,6 +406,7 @@ mod tests {
         assert_eq!(facts("2026-03-04T10:00:00Z").dates, [day(Some(2026), 3, 4)]);
         assert_eq!(facts("-12.5 and (−3)").numbers, [-12.5, -3.0]);
         assert_eq!(facts("$-12.50, -$3").numbers, [-12.5, -3.0]);
+        assert_eq!(facts("350,00 EUR, 1.284,50 EUR, 1,284 and 12, 14").numbers, [350.0, 1284.5, 1284.0, 12.0, 14.0]);
         assert_eq!(facts("12-14").numbers, [12.0, 14.0]);
         assert_eq!(facts("you may 84.50").numbers, [84.5]);
     }
