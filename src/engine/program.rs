@@ -22,7 +22,7 @@ pub(crate) const ARGUMENTS_SLOT: usize = 2;
 pub(crate) const INPUTS_SLOT: usize = CONTEXT.len();
 
 /// The behaviour of one tool.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Program {
     /// Names of the slots: context, inputs, then the columns of `let` steps.
     pub slots: Vec<String>,
@@ -44,7 +44,7 @@ impl Program {
 }
 
 /// One SQL statement with the slots its parameters are bound from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Query {
     /// The statement.
     pub sql: Arc<str>,
@@ -55,7 +55,7 @@ pub(crate) struct Query {
 }
 
 /// One step.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Step {
     /// The step is skipped where this isn't true.
     pub when: Option<Query>,
@@ -64,7 +64,7 @@ pub(crate) struct Step {
 }
 
 /// What a step does.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Action {
     /// Refuses the call unless the condition holds.
     Guard { query: Query, refusal: Refusal },
@@ -75,7 +75,7 @@ pub(crate) enum Action {
 }
 
 /// How a guard refuses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     /// Stable name.
     pub code: String,
@@ -86,7 +86,7 @@ pub(crate) struct Refusal {
 }
 
 /// A piece of a refusal's text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Piece {
     /// As written.
     Text(String),
@@ -95,7 +95,7 @@ pub(crate) enum Piece {
 }
 
 /// One member of a tool's result.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Member {
     /// Its name.
     pub name: String,

@@ -9,6 +9,7 @@
 //! choose   choosing arguments                           private  rows of others, by key; rows of others changed
 //! rows     the rows of a state, and whose they are      marks    anything else of rows of others
 //! corpus   states that calls have reached               endings  integrity, and the same again
+//! order    where SQLite is free to choose an order
 //! ```
 
 mod choose;
@@ -18,6 +19,7 @@ mod explore;
 mod guide;
 mod judge;
 mod marks;
+mod order;
 mod private;
 mod random;
 mod rows;

@@ -4,17 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
-use serde_json::Value;
 
 use super::corpus::{Corpus, Entry};
 use super::judge::{Findings, Place, Sample, Samples, told};
 use super::marks::full_text_tables;
-use crate::database::{Overlay, Pool, open_bytes};
+use super::order::Orders;
+use crate::database::open_bytes;
 use crate::engine::catalog::quote;
-use crate::engine::environment::{Environment, Tool};
-use crate::engine::execute::{Executed, execute};
-use crate::engine::state::{Conditions, State, budget};
+use crate::engine::environment::Environment;
 use crate::package::diagnostic::Code;
 use crate::package::{SCHEMA_FILE, diagnostic::Diagnostic};
 
@@ -78,11 +75,10 @@ fn look(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(problems)
 }
 
-/// Repeats calls on connections that have served nobody before, and those of tools that only read also on one on which SQLite
-/// scans the other way round wherever no ORDER BY tells it how.
+/// Repeats calls on connections that have served nobody before, and where SQLite breaks ties the other way.
 pub(super) fn determinism(environment: &Environment, samples: &[Samples], findings: &mut Findings) {
     let image = environment.image();
-    let reversed = Reversed::new(environment);
+    let orders = Orders::new(environment);
     for sample in samples.iter().flat_map(Samples::all) {
         let Some((_, tool)) = environment.tools().get_index(sample.tool) else { continue };
         environment.shrink();
@@ -92,13 +88,14 @@ pub(super) fn determinism(environment: &Environment, samples: &[Samples], findin
         let same_state = sample.child.as_ref().is_none_or(|child| {
             child.state.overlay.materialize(image) == state.overlay.materialize(image)
         });
-        let what = match (text == sample.text, same_state) {
-            (false, _) => "gave another result on a fresh connection",
-            (true, false) => "left another database on a fresh connection",
-            (true, true) if reversed.as_ref().is_some_and(|reversed| reversed.differs(tool, sample)) => {
-                "gives another result, or its rows in another order, where SQLite is free to choose the order"
-            }
-            (true, true) => continue,
+        let what = if text != sample.text {
+            "gave another result on a fresh connection"
+        } else if !same_state {
+            "left another database on a fresh connection"
+        } else if orders.is_free(tool, sample) {
+            "may give its rows in another order, or other rows: an ORDER BY is missing or doesn't end with something unique"
+        } else {
+            continue;
         };
         let place = Place {
             tool: sample.tool,
@@ -108,42 +105,5 @@ pub(super) fn determinism(environment: &Environment, samples: &[Samples], findin
         findings.add(Code::NotDeterministic, place, sample.entry.depth, || {
             format!("{}: the same call {what}", told(tool, &sample.entry, &sample.arguments))
         });
-    }
-}
-
-/// Connections on which SELECTs without ORDER BY give their rows the other way round. SQLite may change the order with every
-/// version and plan, so a result that rests on it is the same only by luck.
-struct Reversed {
-    pool: Pool,
-}
-
-impl Reversed {
-    fn new(environment: &Environment) -> Option<Self> {
-        let pool = Pool::new(Arc::clone(environment.image()), 1);
-        let moment = State::default().moment(&Conditions {
-            seed: 0,
-            clock_ms: environment.clock_ms(),
-            actor: Value::Null,
-        });
-        let bound = pool.bind(&Overlay::default(), moment, budget(None)).ok()?;
-        bound.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_REVERSE_SCANORDER, true).ok()?;
-        // The pool keeps this one connection.
-        drop(bound);
-        Some(Self { pool })
-    }
-
-    fn differs(&self, tool: &Tool, sample: &Sample) -> bool {
-        if !tool.program().read_only() {
-            return false;
-        }
-        let (state, conditions) = (&sample.entry.state, &sample.entry.conditions);
-        let Ok(values) = tool.inputs().bind(&sample.arguments) else { return false };
-        let Ok(mut bound) = self.pool.bind(&state.overlay, state.moment(conditions), budget(None)) else {
-            return false;
-        };
-        match execute(tool.program(), &mut bound, state.slots(conditions, tool.program(), &sample.arguments, values)) {
-            Ok(Executed::Completed { result, .. }) => result.to_string() != sample.text,
-            Ok(Executed::Rejected { .. }) | Err(_) => false,
-        }
     }
 }
