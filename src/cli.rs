@@ -89,11 +89,7 @@ pub fn run() -> ExitCode {
         Err(err) => {
             // Nothing is left to report to where the terminal is gone.
             drop(err.print());
-            return ExitCode::from(if err.use_stderr() {
-                EXIT_USAGE
-            } else {
-                EXIT_OK
-            });
+            return ExitCode::from(if err.use_stderr() { EXIT_USAGE } else { EXIT_OK });
         }
     };
     let outcome = match command_line.command {
@@ -132,10 +128,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// What was asked for couldn't be done.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self {
-            exit_code: EXIT_FAILED,
-            message: message.into(),
-        }
+        Self { exit_code: EXIT_FAILED, message: message.into() }
     }
 
     /// The command did its work, and what it printed says that something is wrong.
@@ -145,18 +138,12 @@ impl Failure {
 
     /// What was asked for makes no sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            exit_code: EXIT_USAGE,
-            message: message.into(),
-        }
+        Self { exit_code: EXIT_USAGE, message: message.into() }
     }
 
     /// envfarm's own fault.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self {
-            exit_code: EXIT_INTERNAL,
-            message: message.into(),
-        }
+        Self { exit_code: EXIT_INTERNAL, message: message.into() }
     }
 }
 
@@ -169,10 +156,7 @@ impl fmt::Display for Failure {
 /// Writes to stdout. Whoever reads it may stop reading (`envfarm list | head`), which is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(err) if err.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed(format!("failed to write to stdout: {err}")))
         }
@@ -196,13 +180,10 @@ pub(crate) fn farm_limits(options: &LimitOptions) -> FarmLimits {
 /// An environment by its name, among those there are.
 pub(crate) fn environment_name(text: &str, farm: &Farm) -> Result<EnvironmentName, Failure> {
     let known = || farm.environment_names();
-    known()
-        .find(|name| name.as_ref() == text)
-        .cloned()
-        .ok_or_else(|| {
-            let known: Vec<&str> = known().map(AsRef::as_ref).collect();
-            Failure::usage(unknown("environment", text, known.into_iter()))
-        })
+    known().find(|name| name.as_ref() == text).cloned().ok_or_else(|| {
+        let known: Vec<&str> = known().map(AsRef::as_ref).collect();
+        Failure::usage(unknown("environment", text, known.into_iter()))
+    })
 }
 
 /// A task by its name, among those an environment has.
@@ -218,11 +199,7 @@ pub(crate) fn task_name<'a>(
 }
 
 /// Says that there is no such thing, and what there is: a close name, else all of them.
-pub(crate) fn unknown<'a>(
-    kind: &str,
-    text: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-) -> String {
+pub(crate) fn unknown<'a>(kind: &str, text: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let all: Vec<&str> = known.clone().collect();
     match nearest(text, known) {
         Some(near) => format!("there is no {kind} {text:?}; did you mean {near}?"),
@@ -245,17 +222,8 @@ mod tests {
     fn unknown_names_get_suggestions() {
         let known = ["online_shop", "retail_bank"];
         let message = |text| unknown("environment", text, known.into_iter());
-        assert_eq!(
-            message("online_shp"),
-            "there is no environment \"online_shp\"; did you mean online_shop?"
-        );
-        assert_eq!(
-            message("x"),
-            "there is no environment \"x\"; there are: online_shop, retail_bank"
-        );
-        assert_eq!(
-            unknown("task", "x", std::iter::empty()),
-            "there is no task \"x\", nor any other"
-        );
+        assert_eq!(message("online_shp"), "there is no environment \"online_shp\"; did you mean online_shop?");
+        assert_eq!(message("x"), "there is no environment \"x\"; there are: online_shop, retail_bank");
+        assert_eq!(unknown("task", "x", std::iter::empty()), "there is no task \"x\", nor any other");
     }
 }

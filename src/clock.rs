@@ -49,7 +49,8 @@ mod tests {
             assert_eq!(format(parse(text).unwrap()), text);
         }
         assert_eq!(parse("2026-03-17T09:30:00Z"), Some(1_773_739_800_000));
-        for bad in ["2026-02-29T00:00:00Z", "2026-03-17 09:30:00", "2026-03-17T24:00:00Z", "2026-03-17T09:30:00+00:00"] {
+        for bad in ["2026-02-29T00:00:00Z", "2026-03-17 09:30:00", "2026-03-17T24:00:00Z", "2026-03-17T09:30:00+00:00"]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(spoken(1_773_739_800_000), "Tuesday, 17 March 2026, 09:30 UTC");

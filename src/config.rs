@@ -44,31 +44,16 @@ pub struct PackageOptions {
 #[command(next_help_heading = "Limits")]
 pub struct LimitOptions {
     /// Live episodes at a time; past it creating one answers 503
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10_000,
-        env = "ENVFARM_LIVE_EPISODES_MAX"
-    )]
+    #[arg(long, value_name = "N", default_value_t = 10_000, env = "ENVFARM_LIVE_EPISODES_MAX")]
     pub live_episodes_max: usize,
     /// Environments in memory at a time; past it the one unused for longest is unloaded
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 256,
-        env = "ENVFARM_ENVIRONMENTS_MAX"
-    )]
+    #[arg(long, value_name = "N", default_value_t = 256, env = "ENVFARM_ENVIRONMENTS_MAX")]
     pub environments_max: usize,
     /// Seconds without a call after which an episode expires
     #[arg(long, value_name = "SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..), env = "ENVFARM_IDLE_TTL_S")]
     pub idle_ttl_s: u64,
     /// Calls per episode; past it the episode is truncated
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 1_000,
-        env = "ENVFARM_CALLS_MAX"
-    )]
+    #[arg(long, value_name = "N", default_value_t = 1_000, env = "ENVFARM_CALLS_MAX")]
     pub calls_max: usize,
     /// Milliseconds a call may take; past it the episode is truncated
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..), env = "ENVFARM_CALL_DEADLINE_MS")]

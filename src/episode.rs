@@ -62,10 +62,7 @@ pub struct EpisodeLimits {
 impl Default for EpisodeLimits {
     /// 1,000 calls (reference solutions take a dozen, agents rarely over 100), and 10 s for a call that takes 50 us.
     fn default() -> Self {
-        Self {
-            calls_max: 1_000,
-            call_deadline: Duration::from_secs(10),
-        }
+        Self { calls_max: 1_000, call_deadline: Duration::from_secs(10) }
     }
 }
 
@@ -167,11 +164,7 @@ impl Episode {
                 actor: actor.to_string(),
             });
         }
-        let conditions = Conditions {
-            seed,
-            clock_ms: environment.clock_ms(),
-            actor,
-        };
+        let conditions = Conditions { seed, clock_ms: environment.clock_ms(), actor };
         Ok(Self {
             environment,
             task,
@@ -367,15 +360,12 @@ impl Episode {
         let mut steps = Vec::with_capacity(self.calls.len());
         for call in &self.calls {
             let tool = self.environment.tools().get_index(call.tool as usize).ok_or(CallError::Faulted)?.0;
-            let arguments: Map<String, Value> = serde_json::from_str(&call.arguments).map_err(|_| CallError::Faulted)?;
+            let arguments: Map<String, Value> =
+                serde_json::from_str(&call.arguments).map_err(|_| CallError::Faulted)?;
             let observation = again.call(tool.as_ref(), arguments.clone())?;
             steps.push(step(tool.as_ref(), arguments, &observation));
         }
-        Ok(Trajectory {
-            header: self.header(),
-            steps,
-            end: self.end(),
-        })
+        Ok(Trajectory { header: self.header(), steps, end: self.end() })
     }
 
     fn require_live(&self) -> Result<(), CallError> {
@@ -393,12 +383,7 @@ impl Episode {
 
 /// A call and its observation as a line of a trajectory.
 pub fn step(tool: &str, arguments: Map<String, Value>, observation: &Observation) -> Step {
-    Step {
-        tool: tool.to_owned(),
-        arguments,
-        observation: observation.to_json(),
-        is_error: observation.is_error(),
-    }
+    Step { tool: tool.to_owned(), arguments, observation: observation.to_json(), is_error: observation.is_error() }
 }
 
 /// What an agent signed in as `actor_name` reads before it acts.
@@ -417,14 +402,7 @@ fn unknown_tool(environment: &Environment, tool: &str) -> CallError {
 }
 
 fn free_play() -> Verdict {
-    let check = CheckResult {
-        name: "task".to_owned(),
-        passed: false,
-        reason: "free play has no task to judge".to_owned(),
-    };
-    Verdict {
-        reward: None,
-        passed: false,
-        checks: vec![check],
-    }
+    let check =
+        CheckResult { name: "task".to_owned(), passed: false, reason: "free play has no task to judge".to_owned() };
+    Verdict { reward: None, passed: false, checks: vec![check] }
 }

@@ -149,37 +149,26 @@ impl Farm {
     /// # Errors
     /// The directory can't be read or holds no package.
     pub fn open(directory: &Path, limits: FarmLimits) -> Result<Self, FarmError> {
-        let packages = package::find(directory).map_err(|source| FarmError::Directory {
-            directory: directory.to_owned(),
-            source,
-        })?;
+        let packages = package::find(directory)
+            .map_err(|source| FarmError::Directory { directory: directory.to_owned(), source })?;
         let mut environments = BTreeMap::new();
         for directory in packages {
             let canonical = directory.canonicalize().unwrap_or_else(|_| directory.clone());
             let folder = canonical.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             match EnvironmentName::parse(folder) {
                 Ok(name) => {
-                    let slot = Slot {
-                        directory,
-                        loaded: Mutex::new(None),
-                        touched_ms: AtomicU64::new(0),
-                    };
+                    let slot = Slot { directory, loaded: Mutex::new(None), touched_ms: AtomicU64::new(0) };
                     environments.insert(name, slot);
                 }
-                Err(err) => warn!(directory = %directory.display(), %err, "skipped a package: its folder's name is no environment's name"),
+                Err(err) => {
+                    warn!(directory = %directory.display(), %err, "skipped a package: its folder's name is no environment's name")
+                }
             }
         }
         if environments.is_empty() {
-            return Err(FarmError::Empty {
-                directory: directory.to_owned(),
-            });
+            return Err(FarmError::Empty { directory: directory.to_owned() });
         }
-        Ok(Self {
-            limits,
-            started: Instant::now(),
-            environments,
-            episodes: RwLock::default(),
-        })
+        Ok(Self { limits, started: Instant::now(), environments, episodes: RwLock::default() })
     }
 
     /// Its limits.
@@ -208,10 +197,7 @@ impl Farm {
         let started = Instant::now();
         let found = Environment::load(&slot.directory);
         let Some(environment) = found.environment else {
-            return Err(FarmError::InvalidPackage {
-                name: name.clone(),
-                errors: found.diagnostics.len(),
-            });
+            return Err(FarmError::InvalidPackage { name: name.clone(), errors: found.diagnostics.len() });
         };
         info!(environment = %name, elapsed_ms = started.elapsed().as_millis(), "loaded environment {name}");
         *loaded = Some(Arc::clone(&environment));
@@ -237,12 +223,10 @@ impl Farm {
         let mut created = Vec::with_capacity(specs.len());
         for spec in specs {
             let environment = self.environment(spec.environment.as_ref())?;
-            let episode = Episode::new(Arc::clone(&environment), spec.task, spec.seed, spec.actor, self.limits.episode)?;
-            let live = LiveEpisode {
-                environment,
-                episode: Mutex::new(episode),
-                touched_ms: AtomicU64::new(self.now_ms()),
-            };
+            let episode =
+                Episode::new(Arc::clone(&environment), spec.task, spec.seed, spec.actor, self.limits.episode)?;
+            let live =
+                LiveEpisode { environment, episode: Mutex::new(episode), touched_ms: AtomicU64::new(self.now_ms()) };
             created.push((EpisodeId::random()?, Arc::new(live)));
         }
         if self.len() + created.len() > self.limits.live_episodes_max {
@@ -250,9 +234,7 @@ impl Farm {
         }
         let mut episodes = self.episodes.write().unwrap_or_else(PoisonError::into_inner);
         if episodes.len() + created.len() > self.limits.live_episodes_max {
-            return Err(FarmError::AtCapacity {
-                live_episodes_max: self.limits.live_episodes_max,
-            });
+            return Err(FarmError::AtCapacity { live_episodes_max: self.limits.live_episodes_max });
         }
         let ids = created.iter().map(|(id, _)| *id).collect();
         episodes.extend(created);
@@ -298,7 +280,8 @@ impl Farm {
         let oldest = self.now_ms().saturating_sub(idle_ttl);
         let is_idle = |episode: &LiveEpisode| episode.touched_ms.load(Ordering::Relaxed) < oldest;
         let mut episodes = self.episodes.write().unwrap_or_else(PoisonError::into_inner);
-        let expired: Vec<Arc<LiveEpisode>> = episodes.extract_if(|_, episode| is_idle(episode)).map(|(_, episode)| episode).collect();
+        let expired: Vec<Arc<LiveEpisode>> =
+            episodes.extract_if(|_, episode| is_idle(episode)).map(|(_, episode)| episode).collect();
         drop(episodes);
         if !expired.is_empty() {
             info!(expired = expired.len(), "ended idle episodes");

@@ -58,18 +58,12 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
         .route("/environments/{name}/tools", get(trainer::tools))
         .route("/environments/{name}/tasks", get(trainer::tasks))
         .route("/episodes", post(trainer::create))
-        .route(
-            "/episodes/{id}",
-            get(trainer::episode).delete(trainer::remove),
-        )
+        .route("/episodes/{id}", get(trainer::episode).delete(trainer::remove))
         .route("/episodes/{id}/calls", post(trainer::call))
         .route("/episodes/{id}/reset", post(trainer::reset))
         .route("/episodes/{id}/verify", post(trainer::verify))
         .route("/episodes/{id}/mcp", post(agent::in_episode))
-        .route(
-            "/envs/{name}/mcp",
-            post(agent::in_environment).delete(agent::end_session),
-        )
+        .route("/envs/{name}/mcp", post(agent::in_environment).delete(agent::end_session))
         .fallback(unknown_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(front.clone(), guard::check))
@@ -94,14 +88,11 @@ pub async fn serve(
     });
     let stopping = CancellationToken::new();
     let stopped = stopping.clone();
-    let serving = axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async move {
-        shutdown.await;
-        stopped.cancel();
-    });
+    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async move {
+            shutdown.await;
+            stopped.cancel();
+        });
     let out_of_time = async {
         stopping.cancelled().await;
         tokio::time::sleep(Duration::from_millis(DRAIN_MS_MAX)).await;
@@ -132,11 +123,7 @@ fn speaks_json_rpc(uri: &Uri) -> bool {
 
 /// An error in the route's own form.
 fn error_at(uri: &Uri, error: ApiError) -> Response {
-    if speaks_json_rpc(uri) {
-        error.into_json_rpc(None)
-    } else {
-        error.into_response()
-    }
+    if speaks_json_rpc(uri) { error.into_json_rpc(None) } else { error.into_response() }
 }
 
 async fn unknown_endpoint(uri: Uri) -> Response {

@@ -26,9 +26,7 @@ pub enum IdError {
 /// True for `snake_case` names: a lowercase letter first, then lowercase letters, digits and single underscores.
 pub fn is_snake_case(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
+        && text.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_')
         && !text.ends_with('_')
         && !text.contains("__")
 }
@@ -122,9 +120,7 @@ impl EpisodeId {
         if digits.len() != 32 || !digits.bytes().all(lowercase_hex) {
             return Err(IdError::Episode);
         }
-        u128::from_str_radix(digits, 16)
-            .map(Self)
-            .map_err(|_| IdError::Episode)
+        u128::from_str_radix(digits, 16).map(Self).map_err(|_| IdError::Episode)
     }
 }
 
@@ -155,17 +151,7 @@ mod tests {
         for good in ["a", "online_shop", "list_orders2"] {
             assert!(ToolName::parse(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "A",
-            "2a",
-            "a-b",
-            "a__b",
-            "a_",
-            "_a",
-            "ü",
-            &"a".repeat(57),
-        ] {
+        for bad in ["", "A", "2a", "a-b", "a__b", "a_", "_a", "ü", &"a".repeat(57)] {
             assert!(ToolName::parse(bad).is_err(), "{bad}");
         }
     }

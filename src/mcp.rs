@@ -52,21 +52,14 @@ pub type HttpService = StreamableHttpService<Server, NeverSessionManager>;
 impl Server {
     /// A server for `environment` whose calls go to `attached`.
     pub fn new(environment: Arc<Environment>, attached: Attached) -> Self {
-        Self {
-            environment,
-            attached,
-        }
+        Self { environment, attached }
     }
 
     /// Calls a tool: the one place where a front enters an episode, for both transports.
     ///
     /// # Errors
     /// What is no result of the tool: see [`CallFailure`].
-    pub fn call(
-        &self,
-        tool: &str,
-        arguments: Map<String, Value>,
-    ) -> Result<CallResult, CallFailure> {
+    pub fn call(&self, tool: &str, arguments: Map<String, Value>) -> Result<CallResult, CallFailure> {
         let Attached::Episode { live, recorder } = &self.attached else {
             return Err(CallFailure::NoEpisode);
         };
@@ -119,9 +112,5 @@ pub fn http_service(server: Server, body_bytes_max: usize) -> HttpService {
         .with_max_request_body_bytes(body_bytes_max)
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    StreamableHttpService::new(
-        move || Ok(server.clone()),
-        Arc::new(NeverSessionManager::default()),
-        config,
-    )
+    StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config)
 }

@@ -86,15 +86,7 @@ pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
     else {
         return (None, findings);
     };
-    let package = Package {
-        directory: directory.to_owned(),
-        environment,
-        schema,
-        data,
-        tools,
-        tasks,
-        digest,
-    };
+    let package = Package { directory: directory.to_owned(), environment, schema, data, tools, tasks, digest };
     findings.extend(checks::all(&package));
     (Some(package), findings)
 }

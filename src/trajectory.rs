@@ -150,10 +150,8 @@ impl Trajectory {
                 _ => return Err(wrong("is out of order".to_owned())),
             }
         }
-        let header = header.ok_or_else(|| TrajectoryError::Line {
-            line: 1,
-            message: "the file is empty".to_owned(),
-        })?;
+        let header =
+            header.ok_or_else(|| TrajectoryError::Line { line: 1, message: "the file is empty".to_owned() })?;
         Ok(Self { header, steps, end })
     }
 }

@@ -85,8 +85,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 }
 
 fn directories(envs: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let found = package::find(envs)
-        .map_err(|err| Failure::usage(format!("failed to read {}: {err}; --envs DIR looks elsewhere", envs.display())))?;
+    let found = package::find(envs).map_err(|err| {
+        Failure::usage(format!("failed to read {}: {err}; --envs DIR looks elsewhere", envs.display()))
+    })?;
     if found.is_empty() {
         return Err(Failure::usage(format!("there is no environment in {}", envs.display())));
     }
@@ -107,10 +108,7 @@ fn progress() -> ProgressBar {
 fn limits() -> FarmLimits {
     FarmLimits {
         live_episodes_max: usize::MAX,
-        episode: EpisodeLimits {
-            calls_max: usize::MAX,
-            ..EpisodeLimits::default()
-        },
+        episode: EpisodeLimits { calls_max: usize::MAX, ..EpisodeLimits::default() },
         ..FarmLimits::default()
     }
 }

@@ -59,8 +59,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let report = Report::new(check_all(&packages, options)?);
     if options.json {
         let document = serde_json::to_string_pretty(&report);
-        let document = document
-            .map_err(|err| Failure::internal(format!("failed to write the report: {err}")))?;
+        let document = document.map_err(|err| Failure::internal(format!("failed to write the report: {err}")))?;
         print(&format!("{document}\n"))?;
     } else {
         print(&report.to_text())?;
@@ -78,9 +77,7 @@ fn find(directories: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     for directory in directories {
         let shown = directory.display();
         let found = package::find(directory).map_err(|err| {
-            Failure::usage(format!(
-                "failed to read {shown}: {err}; name a package or a folder of packages"
-            ))
+            Failure::usage(format!("failed to read {shown}: {err}; name a package or a folder of packages"))
         })?;
         if found.is_empty() {
             return Err(Failure::usage(format!(
@@ -104,23 +101,15 @@ fn check_all(packages: &[PathBuf], options: &Options) -> Result<Vec<EnvironmentR
     let work = || {
         let mut reports = Vec::new();
         while let Some(package) = packages.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let place = packages
-                .iter()
-                .position(|other| other == package)
-                .unwrap_or_default();
+            let place = packages.iter().position(|other| other == package).unwrap_or_default();
             reports.push((place, check(package, options, &progress)));
             progress.inc(1);
         }
         reports
     };
     let mut reports = thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores.min(packages.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let joined: Result<Vec<_>, _> = workers
-            .into_iter()
-            .map(thread::ScopedJoinHandle::join)
-            .collect();
+        let workers: Vec<_> = (0..cores.min(packages.len())).map(|_| scope.spawn(work)).collect();
+        let joined: Result<Vec<_>, _> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
         joined.map(|reports| reports.into_iter().flatten().collect::<Vec<_>>())
     })
     .map_err(|_| Failure::internal("a package could not be checked: envfarm has a defect"))?;
@@ -132,19 +121,13 @@ fn check_all(packages: &[PathBuf], options: &Options) -> Result<Vec<EnvironmentR
 /// A bar on stderr; hidden where that is no terminal.
 fn progress(packages: usize) -> ProgressBar {
     let progress = ProgressBar::new(packages as u64);
-    if let Ok(style) =
-        ProgressStyle::with_template("{bar:24.cyan} {pos}/{len} packages  {elapsed}  {wide_msg}")
-    {
+    if let Ok(style) = ProgressStyle::with_template("{bar:24.cyan} {pos}/{len} packages  {elapsed}  {wide_msg}") {
         progress.set_style(style);
     }
     progress
 }
 
-fn check(
-    directory: &Path,
-    options: &Options,
-    progress: &ProgressBar,
-) -> Result<EnvironmentReport, Failure> {
+fn check(directory: &Path, options: &Options, progress: &ProgressBar) -> Result<EnvironmentReport, Failure> {
     let folder = package::folder_name(directory);
     let loaded = Environment::load(directory);
     let mut diagnostics = loaded.diagnostics;
@@ -181,15 +164,6 @@ fn check(
 }
 
 fn file_order(finding: &Diagnostic) -> usize {
-    let files = [
-        ENVIRONMENT_FILE,
-        SCHEMA_FILE,
-        DATA_FILE,
-        TOOLS_FILE,
-        TASKS_FILE,
-    ];
-    files
-        .iter()
-        .position(|file| *file == finding.file)
-        .unwrap_or(files.len())
+    let files = [ENVIRONMENT_FILE, SCHEMA_FILE, DATA_FILE, TOOLS_FILE, TASKS_FILE];
+    files.iter().position(|file| *file == finding.file).unwrap_or(files.len())
 }

@@ -34,33 +34,19 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let farm = Farm::open(&options.packages.envs, FarmLimits::default())
-        .map_err(|err| Failure::failed(err.to_string()))?;
+    let farm =
+        Farm::open(&options.packages.envs, FarmLimits::default()).map_err(|err| Failure::failed(err.to_string()))?;
     let output = match &options.environment {
         Some(text) => {
             let name = environment_name(text, &farm)?;
-            let environment = farm
-                .environment(name.as_ref())
-                .map_err(|err| Failure::failed(err.to_string()))?;
-            if options.json {
-                one_as_json(&environment)
-            } else {
-                one_as_text(&environment)
-            }
+            let environment = farm.environment(name.as_ref()).map_err(|err| Failure::failed(err.to_string()))?;
+            if options.json { one_as_json(&environment) } else { one_as_text(&environment) }
         }
         None => {
-            let loaded = farm.environment_names().map(|name| {
-                (
-                    name.as_ref(),
-                    farm.environment(name.as_ref())
-                        .map_err(|err| err.to_string()),
-                )
-            });
-            if options.json {
-                all_as_json(loaded)
-            } else {
-                all_as_text(loaded)
-            }
+            let loaded = farm
+                .environment_names()
+                .map(|name| (name.as_ref(), farm.environment(name.as_ref()).map_err(|err| err.to_string())));
+            if options.json { all_as_json(loaded) } else { all_as_text(loaded) }
         }
     };
     print(&output)
@@ -93,15 +79,7 @@ fn summary(environment: &Environment) -> Value {
 }
 
 fn all_as_text<'a>(loaded: impl Iterator<Item = (&'a str, Loaded)>) -> String {
-    let mut table = table(&[
-        "environment",
-        "title",
-        "domain",
-        "tables",
-        "rows",
-        "tools",
-        "tasks",
-    ]);
+    let mut table = table(&["environment", "title", "domain", "tables", "rows", "tools", "tasks"]);
     for column in table.column_iter_mut().skip(3) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -141,11 +119,7 @@ fn one_as_text(environment: &Environment) -> String {
     }
     let mut tasks = table(&["task", "difficulty", "instruction"]);
     for task in environment.tasks().values() {
-        tasks.add_row([
-            task.name().to_string(),
-            difficulty(task).to_owned(),
-            task.instruction().trim().to_owned(),
-        ]);
+        tasks.add_row([task.name().to_string(), difficulty(task).to_owned(), task.instruction().trim().to_owned()]);
     }
     format!(
         "{} ({})\n{}\n\n{tools}\n\n{tasks}\n",
@@ -167,11 +141,7 @@ fn difficulty(task: &Task) -> &'static str {
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(if std::io::stdout().is_terminal() {
-            UTF8_HORIZONTAL_ONLY
-        } else {
-            NOTHING
-        })
+        .load_style(if std::io::stdout().is_terminal() { UTF8_HORIZONTAL_ONLY } else { NOTHING })
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
     table

@@ -37,32 +37,22 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let name = EnvironmentName::parse(&options.name).map_err(|err| {
-        let suggestion = suggestion(&options.name)
-            .map(|name| format!("; {name} would do"))
-            .unwrap_or_default();
+        let suggestion = suggestion(&options.name).map(|name| format!("; {name} would do")).unwrap_or_default();
         Failure::usage(format!("{err}{suggestion}"))
     })?;
     let directory = options.dir.join(name.as_ref());
     let shown = directory.display();
     if directory.exists() {
-        return Err(Failure::usage(format!(
-            "{shown} exists already; choose another name, or remove it first"
-        )));
+        return Err(Failure::usage(format!("{shown} exists already; choose another name, or remove it first")));
     }
-    let failed =
-        |err: std::io::Error| Failure::failed(format!("failed to write to {shown}: {err}"));
+    let failed = |err: std::io::Error| Failure::failed(format!("failed to write to {shown}: {err}"));
     fs::create_dir_all(&directory).map_err(failed)?;
     for (file, template) in TEMPLATES {
-        let text = template
-            .replace("__NAME__", name.as_ref())
-            .replace("__TITLE__", &title(&name));
+        let text = template.replace("__NAME__", name.as_ref()).replace("__TITLE__", &title(&name));
         fs::write(directory.join(file), text).map_err(failed)?;
     }
-    let envs = if options.dir.as_os_str() == "envs" {
-        String::new()
-    } else {
-        format!(" --envs {}", options.dir.display())
-    };
+    let envs =
+        if options.dir.as_os_str() == "envs" { String::new() } else { format!(" --envs {}", options.dir.display()) };
     print(&format!(
         "{shown} is a small lending library, to be changed into what you want. Its files say how they work.
 
@@ -89,10 +79,7 @@ fn suggestion(text: &str) -> Option<EnvironmentName> {
             plain if plain.is_ascii_lowercase() || plain.is_ascii_digit() => {
                 if index > 0
                     && letter.is_ascii_uppercase()
-                    && text
-                        .chars()
-                        .nth(index - 1)
-                        .is_some_and(|before| before.is_ascii_lowercase())
+                    && text.chars().nth(index - 1).is_some_and(|before| before.is_ascii_lowercase())
                 {
                     name.push('_');
                 }

@@ -20,29 +20,17 @@ pub(super) fn load(options: &PackageOptions, name: &str) -> Result<Arc<Environme
     let Some((_, directory)) = known.iter().find(|(known, _)| known == name) else {
         let known = known.iter().map(|(known, _)| known.as_str());
         let message = unknown("environment", name, known);
-        return Err(Failure::usage(format!(
-            "{message} (in {}; --envs DIR looks elsewhere)",
-            options.envs.display()
-        )));
+        return Err(Failure::usage(format!("{message} (in {}; --envs DIR looks elsewhere)", options.envs.display())));
     };
     let loaded = Environment::load(directory);
     loaded.environment.ok_or_else(|| {
-        let errors = loaded
-            .diagnostics
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error);
+        let errors = loaded.diagnostics.iter().filter(|finding| finding.severity == Severity::Error);
         let mut message = format!("the package of {name} has errors:");
         for error in errors.take(FINDINGS_SHOWN_MAX) {
-            let line = error
-                .line
-                .map(|line| format!(":{line}"))
-                .unwrap_or_default();
+            let line = error.line.map(|line| format!(":{line}")).unwrap_or_default();
             message.push_str(&format!("\n  {}{line}: {}", error.file, error.message));
         }
-        message.push_str(&format!(
-            "\n`envfarm check {}` lists all of them",
-            directory.display()
-        ));
+        message.push_str(&format!("\n`envfarm check {}` lists all of them", directory.display()));
         Failure::failed(message)
     })
 }
@@ -51,14 +39,9 @@ pub(super) fn load(options: &PackageOptions, name: &str) -> Result<Arc<Environme
 fn known(options: &PackageOptions) -> Result<Vec<(String, PathBuf)>, Failure> {
     let envs = &options.envs;
     let found = package::find(envs).map_err(|err| {
-        Failure::usage(format!(
-            "failed to read {}: {err}; --envs DIR looks elsewhere",
-            envs.display()
-        ))
+        Failure::usage(format!("failed to read {}: {err}; --envs DIR looks elsewhere", envs.display()))
     })?;
-    let named = found
-        .into_iter()
-        .map(|directory| (package::folder_name(&directory), directory));
+    let named = found.into_iter().map(|directory| (package::folder_name(&directory), directory));
     Ok(named.collect())
 }
 
@@ -66,18 +49,10 @@ fn known(options: &PackageOptions) -> Result<Vec<(String, PathBuf)>, Failure> {
 pub(super) fn actor(environment: &Environment, text: &str) -> Result<Value, Failure> {
     let number = text.parse::<i64>().map_or(Value::Null, Value::from);
     let candidates = [number, Value::from(text)];
-    let found = candidates
-        .into_iter()
-        .find(|id| environment.actor(id).is_some());
+    let found = candidates.into_iter().find(|id| environment.actor(id).is_some());
     found.ok_or_else(|| {
-        let known = environment
-            .actors()
-            .iter()
-            .map(|actor| format!("{} ({})", shown::argument(&actor.id), actor.name));
+        let known = environment.actors().iter().map(|actor| format!("{} ({})", shown::argument(&actor.id), actor.name));
         let known: Vec<String> = known.collect();
-        Failure::usage(format!(
-            "there is no actor with the id {text}; there are: {}",
-            known.join(", ")
-        ))
+        Failure::usage(format!("there is no actor with the id {text}; there are: {}", known.join(", ")))
     })
 }

@@ -40,23 +40,11 @@ Type help for the commands; Tab completes commands, tools, arguments and values.
 const COMMANDS: &[(&str, &str, &str)] = &[
     ("tools", "[WORD]", "list the tools, or those with a word"),
     ("describe", "TOOL", "a tool's arguments"),
-    (
-        "call",
-        "TOOL name=value ..",
-        "call a tool; `call` may be left out; {JSON} works too",
-    ),
+    ("call", "TOOL name=value ..", "call a tool; `call` may be left out; {JSON} works too"),
     ("diff", "", "what has changed since the start"),
     ("undo", "", "take back the last call"),
-    (
-        "task",
-        "",
-        "what is asked, and what the agent reads beside it",
-    ),
-    (
-        "verify",
-        "[ANSWER]",
-        "judge the episode and end it; undo takes that back",
-    ),
+    ("task", "", "what is asked, and what the agent reads beside it"),
+    ("verify", "[ANSWER]", "judge the episode and end it; undo takes that back"),
     ("reset", "", "back to the start"),
     ("history", "", "the calls so far"),
     ("save", "FILE", "write the trajectory, for `envfarm verify`"),
@@ -86,23 +74,9 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     telemetry::init(LogFormat::Text, Some("warn"));
     let environment = packages::load(&options.packages, &options.environment)?;
-    let task = options
-        .task
-        .as_deref()
-        .map(|task| task_name(task, environment.tasks().keys()))
-        .transpose()?;
-    let actor = options
-        .actor
-        .as_deref()
-        .map(|actor| packages::actor(&environment, actor))
-        .transpose()?;
-    let episode = Episode::new(
-        Arc::clone(&environment),
-        task,
-        options.seed,
-        actor,
-        EpisodeLimits::default(),
-    );
+    let task = options.task.as_deref().map(|task| task_name(task, environment.tasks().keys())).transpose()?;
+    let actor = options.actor.as_deref().map(|actor| packages::actor(&environment, actor)).transpose()?;
+    let episode = Episode::new(Arc::clone(&environment), task, options.seed, actor, EpisodeLimits::default());
     let mut table = Table {
         episode: episode.map_err(|err| Failure::usage(err.to_string()))?,
         made: Vec::new(),
@@ -119,16 +93,14 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 /// Lines from a terminal, with completion and a history that outlives the process.
 fn by_hand(table: &mut Table, environment: Arc<Environment>) -> Result<(), Failure> {
-    let failed =
-        |err: ReadlineError| Failure::failed(format!("failed to read from the terminal: {err}"));
+    let failed = |err: ReadlineError| Failure::failed(format!("failed to read from the terminal: {err}"));
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .history_ignore_space(true)
         .max_history_size(HISTORY_LINES_MAX)
         .map_err(failed)?
         .build();
-    let mut editor: Editor<LineHelper, FileHistory> =
-        Editor::with_config(config).map_err(failed)?;
+    let mut editor: Editor<LineHelper, FileHistory> = Editor::with_config(config).map_err(failed)?;
     editor.set_helper(Some(LineHelper { environment }));
     let history = history_file();
     if let Some(history) = &history {
@@ -162,8 +134,7 @@ fn by_hand(table: &mut Table, environment: Arc<Environment>) -> Result<(), Failu
 fn script(table: &mut Table) -> Result<(), Failure> {
     let mut mistakes = 0;
     for line in io::stdin().lock().lines() {
-        let line =
-            line.map_err(|err| Failure::failed(format!("failed to read the script: {err}")))?;
+        let line = line.map_err(|err| Failure::failed(format!("failed to read the script: {err}")))?;
         if line.trim_start().starts_with('#') {
             continue;
         }
@@ -179,25 +150,18 @@ fn script(table: &mut Table) -> Result<(), Failure> {
     match mistakes {
         0 => Ok(()),
         1 => Err(Failure::failed("a line of the script could not be done")),
-        more => Err(Failure::failed(format!(
-            "{more} lines of the script could not be done"
-        ))),
+        more => Err(Failure::failed(format!("{more} lines of the script could not be done"))),
     }
 }
 
 fn error(message: &str) -> String {
     let label = "error:";
-    format!(
-        "{} {message}\n",
-        label.if_supports_color(Stream::Stdout, |label| label.red())
-    )
+    format!("{} {message}\n", label.if_supports_color(Stream::Stdout, |label| label.red()))
 }
 
 /// Where lines are remembered: the user's folder for state (XDG base directories).
 fn history_file() -> Option<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from);
+    let state = std::env::var_os("XDG_STATE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let directory = state.or_else(home)?.join("envfarm");
     std::fs::create_dir_all(&directory).ok()?;
@@ -242,28 +206,19 @@ impl Table {
             "help" => help(),
             "tools" => render::tools(self.episode.environment(), &rest.join(" "), self.terminal),
             "describe" => {
-                let name = rest
-                    .first()
-                    .ok_or("describe which tool? `tools` lists them")?;
+                let name = rest.first().ok_or("describe which tool? `tools` lists them")?;
                 render::describe(self.tool(name)?, self.terminal)
             }
             "call" => match rest.split_first() {
                 Some((tool, arguments)) => self.call(tool, arguments)?,
                 None => return Err("call which tool? `tools` lists them".to_owned()),
             },
-            "diff" => render::diff(
-                &self.episode.diff().map_err(|err| err.to_string())?,
-                self.terminal,
-            ),
+            "diff" => render::diff(&self.episode.diff().map_err(|err| err.to_string())?, self.terminal),
             "undo" => self.undo()?,
             "task" => self.task(),
             "verify" => {
                 // The answer as it was typed, spaces and quotes included.
-                let answer = line
-                    .trim()
-                    .strip_prefix("verify")
-                    .unwrap_or_default()
-                    .trim();
+                let answer = line.trim().strip_prefix("verify").unwrap_or_default().trim();
                 self.verify(answer)?
             }
             "reset" => {
@@ -295,38 +250,22 @@ impl Table {
     fn call(&mut self, name: &str, words: &[String]) -> Result<String, String> {
         let tool = self.tool(name)?;
         let arguments = line::arguments(tool.input_schema(), words)?;
-        let before = Before {
-            episode: self.episode.fork(),
-            made: self.made.clone(),
-        };
-        let observation = self
-            .episode
-            .call(name, arguments.clone())
-            .map_err(|err| match err {
-                CallError::Ended { .. } => format!("{err}; undo or reset to go on"),
-                other => other.to_string(),
-            })?;
+        let before = Before { episode: self.episode.fork(), made: self.made.clone() };
+        let observation = self.episode.call(name, arguments.clone()).map_err(|err| match err {
+            CallError::Ended { .. } => format!("{err}; undo or reset to go on"),
+            other => other.to_string(),
+        })?;
         self.keep(before);
         let mut call = name.to_owned();
         for (name, value) in &arguments {
             call.push_str(&format!(" {name}={}", shown::argument(value)));
         }
-        self.made.push(Made {
-            call,
-            outcome: if observation.is_error() {
-                "refused"
-            } else {
-                "done"
-            },
-        });
+        self.made.push(Made { call, outcome: if observation.is_error() { "refused" } else { "done" } });
         Ok(render::observation(&observation, self.terminal))
     }
 
     fn remember(&mut self) {
-        let before = Before {
-            episode: self.episode.clone(),
-            made: self.made.clone(),
-        };
+        let before = Before { episode: self.episode.clone(), made: self.made.clone() };
         self.keep(before);
     }
 
@@ -340,10 +279,8 @@ impl Table {
     fn undo(&mut self) -> Result<String, String> {
         let before = self.before.pop().ok_or("there is nothing to undo")?;
         self.episode = before.episode;
-        let undone = self
-            .made
-            .get(before.made.len())
-            .map_or_else(|| "the last step".to_owned(), |made| made.call.clone());
+        let undone =
+            self.made.get(before.made.len()).map_or_else(|| "the last step".to_owned(), |made| made.call.clone());
         self.made = before.made;
         Ok(format!("took back {undone}\n"))
     }
@@ -361,9 +298,7 @@ impl Table {
 
     fn history(&self) -> String {
         let lines = self.made.iter().enumerate();
-        lines
-            .map(|(index, made)| format!("{:>3}  {}  ({})\n", index + 1, made.call, made.outcome))
-            .collect()
+        lines.map(|(index, made)| format!("{:>3}  {}  ({})\n", index + 1, made.call, made.outcome)).collect()
     }
 
     fn save(&self, path: &str) -> Result<String, String> {
@@ -373,16 +308,11 @@ impl Table {
         for line in trajectory.lines() {
             trajectory::write(&mut file, &line).map_err(failed)?;
         }
-        Ok(format!(
-            "saved to {path}; `envfarm verify {path}` judges it\n"
-        ))
+        Ok(format!("saved to {path}; `envfarm verify {path}` judges it\n"))
     }
 
     fn task(&self) -> String {
-        let instruction = self
-            .episode
-            .instruction()
-            .unwrap_or("Free play: nothing is asked.");
+        let instruction = self.episode.instruction().unwrap_or("Free play: nothing is asked.");
         format!("{}\n\n{instruction}\n", self.episode.context())
     }
 
@@ -399,8 +329,6 @@ impl Table {
 }
 
 fn help() -> String {
-    let lines = COMMANDS
-        .iter()
-        .map(|(name, rest, does)| format!("  {:<26} {does}\n", format!("{name} {rest}")));
+    let lines = COMMANDS.iter().map(|(name, rest, does)| format!("  {:<26} {does}\n", format!("{name} {rest}")));
     lines.collect()
 }

@@ -30,9 +30,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let directory = &options.dir;
-    let failed = |err: std::io::Error| {
-        Failure::failed(format!("failed to write to {}: {err}", directory.display()))
-    };
+    let failed = |err: std::io::Error| Failure::failed(format!("failed to write to {}: {err}", directory.display()));
     fs::create_dir_all(directory).map_err(failed)?;
     for (name, schema) in documents() {
         let path = directory.join(name);
@@ -45,35 +43,14 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 /// The schemas by the names of their files.
 fn documents() -> Vec<(&'static str, Value)> {
     vec![
-        (
-            "environment.json",
-            schema::<EnvironmentFile>("environment.yaml of a package"),
-        ),
-        (
-            "tools.json",
-            schema::<Vec<ToolFile>>("tools.yaml of a package"),
-        ),
-        (
-            "tasks.json",
-            schema::<Vec<TaskFile>>("tasks.yaml of a package"),
-        ),
-        (
-            "trajectory.json",
-            schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines"),
-        ),
+        ("environment.json", schema::<EnvironmentFile>("environment.yaml of a package")),
+        ("tools.json", schema::<Vec<ToolFile>>("tools.yaml of a package")),
+        ("tasks.json", schema::<Vec<TaskFile>>("tasks.yaml of a package")),
+        ("trajectory.json", schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines")),
         ("rest.json", http::schema::rest().to_value()),
-        (
-            "check.json",
-            schema::<check::Report>("Output of envfarm check --json"),
-        ),
-        (
-            "solve.json",
-            schema::<solve::Solutions>("Output of envfarm solve --json"),
-        ),
-        (
-            "verify.json",
-            schema::<verify::Verification>("Output of envfarm verify --json"),
-        ),
+        ("check.json", schema::<check::Report>("Output of envfarm check --json")),
+        ("solve.json", schema::<solve::Solutions>("Output of envfarm solve --json")),
+        ("verify.json", schema::<verify::Verification>("Output of envfarm verify --json")),
     ]
 }
 

@@ -34,12 +34,7 @@ stdout begins with the line `listening on http://HOST:PORT`; logs go to stderr."
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
     /// Address to listen on
-    #[arg(
-        long,
-        value_name = "HOST",
-        default_value = "127.0.0.1",
-        env = "ENVFARM_HOST"
-    )]
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1", env = "ENVFARM_HOST")]
     host: String,
     /// Port to listen on; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = PORT, env = "ENVFARM_PORT")]
@@ -82,33 +77,21 @@ pub(super) struct Options {
 
 fn host_name(text: &str) -> Result<String, &'static str> {
     let valid = http::is_host(text);
-    valid
-        .then(|| text.to_owned())
-        .ok_or("expected a host as in farm.example or farm.example:8700")
+    valid.then(|| text.to_owned()).ok_or("expected a host as in farm.example or farm.example:8700")
 }
 
 fn origin(text: &str) -> Result<String, &'static str> {
     let valid = http::is_origin(text);
-    valid
-        .then(|| text.to_owned())
-        .ok_or("expected an origin as in https://farm.example")
+    valid.then(|| text.to_owned()).ok_or("expected an origin as in https://farm.example")
 }
 
 fn base_url(text: &str) -> Result<String, &'static str> {
-    let valid = ["http://", "https://"]
-        .iter()
-        .any(|scheme| text.starts_with(scheme));
-    valid
-        .then(|| text.to_owned())
-        .ok_or("expected a URL as in https://farm.example/envfarm")
+    let valid = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    valid.then(|| text.to_owned()).ok_or("expected a URL as in https://farm.example/envfarm")
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    let format = if options.json_logs {
-        LogFormat::Json
-    } else {
-        LogFormat::Text
-    };
+    let format = if options.json_logs { LogFormat::Json } else { LogFormat::Text };
     telemetry::init(format, options.log.as_deref());
     let addresses = addresses(&options)?;
     let farm = Farm::open(&options.packages.envs, farm_limits(&options.limits))
@@ -118,17 +101,9 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     runtime.block_on(serve(&options, &addresses, Arc::new(farm)))
 }
 
-async fn serve(
-    options: &Options,
-    addresses: &[SocketAddr],
-    farm: Arc<Farm>,
-) -> Result<(), Failure> {
-    let listener = TcpListener::bind(addresses)
-        .await
-        .map_err(|err| cannot_listen(options, &err))?;
-    let address = listener
-        .local_addr()
-        .map_err(|err| Failure::internal(format!("failed to learn the port: {err}")))?;
+async fn serve(options: &Options, addresses: &[SocketAddr], farm: Arc<Farm>) -> Result<(), Failure> {
+    let listener = TcpListener::bind(addresses).await.map_err(|err| cannot_listen(options, &err))?;
+    let address = listener.local_addr().map_err(|err| Failure::internal(format!("failed to learn the port: {err}")))?;
     print(&format!("listening on http://{address}\n"))?;
     let sweeping = tokio::spawn(sweep(Arc::clone(&farm)));
     let router = http::router(Arc::clone(&farm), http_settings(options, address));
@@ -191,11 +166,7 @@ fn addresses(options: &Options) -> Result<Vec<SocketAddr>, Failure> {
     let host = options.host.trim_start_matches('[').trim_end_matches(']');
     let addresses: Vec<SocketAddr> = (host, options.port)
         .to_socket_addrs()
-        .map_err(|err| {
-            Failure::usage(format!(
-                "--host {host} is no address of this machine: {err}"
-            ))
-        })?
+        .map_err(|err| Failure::usage(format!("--host {host} is no address of this machine: {err}")))?
         .collect();
     if options.allow_remote || addresses.iter().all(|address| address.ip().is_loopback()) {
         return Ok(addresses);
@@ -256,11 +227,7 @@ fn welcome(farm: &Farm, envs: &Path, address: SocketAddr) -> String {
         }
     }
     if let Some(more) = names.get(DESCRIBED_MAX..).filter(|more| !more.is_empty()) {
-        let _ = writeln!(
-            text,
-            "  .. and {} more; `envfarm list` shows them all",
-            more.len()
-        );
+        let _ = writeln!(text, "  .. and {} more; `envfarm list` shows them all", more.len());
     }
     match example {
         Some(name) => how_to_connect(&mut text, name, envs, address),
@@ -284,26 +251,18 @@ fn describe(text: &mut String, farm: &Farm, name: &EnvironmentName, address: Soc
             environment.tools().len(),
             environment.tasks().len(),
         ),
-        Err(err) => writeln!(
-            text,
-            "  {bold}  can't be served: {err}; `envfarm check` shows why"
-        ),
+        Err(err) => writeln!(text, "  {bold}  can't be served: {err}; `envfarm check` shows why"),
     };
 }
 
 fn how_to_connect(text: &mut String, name: &EnvironmentName, envs: &Path, address: SocketAddr) {
     let url = format!("http://{address}/envs/{name}/mcp");
-    let program = std::env::current_exe()
-        .map_or_else(|_| "envfarm".to_owned(), |path| path.display().to_string());
+    let program = std::env::current_exe().map_or_else(|_| "envfarm".to_owned(), |path| path.display().to_string());
     let envs = std::path::absolute(envs).unwrap_or_else(|_| envs.to_path_buf());
     let stdio = serde_json::json!({
         "mcpServers": {name.as_ref(): {"command": program, "args": ["stdio", name.as_ref(), "--envs", envs]}}
     });
-    let heading = |heading: &str| {
-        heading
-            .if_supports_color(Stream::Stdout, |heading| heading.green())
-            .to_string()
-    };
+    let heading = |heading: &str| heading.if_supports_color(Stream::Stdout, |heading| heading.green()).to_string();
     let _ = write!(
         text,
         "

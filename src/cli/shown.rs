@@ -42,33 +42,20 @@ pub(super) fn observation(observation: &Observation, whole: bool) -> String {
         Observation::Completed(result) => pretty(result),
         Observation::Rejected { code, message } => {
             let label = format!("refused ({code})");
-            format!(
-                "{}: {message}",
-                label.if_supports_color(Stream::Stdout, |label| label.yellow())
-            )
+            format!("{}: {message}", label.if_supports_color(Stream::Stdout, |label| label.yellow()))
         }
         Observation::InvalidArguments { problems } => {
             let label = "invalid arguments";
-            let mut text = label
-                .if_supports_color(Stream::Stdout, |label| label.yellow())
-                .to_string();
+            let mut text = label.if_supports_color(Stream::Stdout, |label| label.yellow()).to_string();
             for problem in problems {
-                let place = if problem.path.is_empty() {
-                    "arguments"
-                } else {
-                    problem.path.as_str()
-                };
+                let place = if problem.path.is_empty() { "arguments" } else { problem.path.as_str() };
                 let _ = write!(text, "\n  {place}: {}", problem.message);
             }
             text
         }
     };
     let lines: Vec<&str> = text.lines().collect();
-    let shown = if whole {
-        lines.len()
-    } else {
-        lines.len().min(LINES_SHOWN_MAX)
-    };
+    let shown = if whole { lines.len() } else { lines.len().min(LINES_SHOWN_MAX) };
     let mut indented = String::new();
     for line in &lines[..shown] {
         let _ = writeln!(indented, "   {line}");
@@ -92,21 +79,14 @@ fn write_pretty(text: &mut String, value: &Value, depth: usize) {
     let nested: Vec<(Option<&String>, &Value)> = match value {
         _ if compact.len() + 2 * depth <= LINE_LENGTH_MAX => Vec::new(),
         Value::Array(elements) => elements.iter().map(|element| (None, element)).collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(name, member)| (Some(name), member))
-            .collect(),
+        Value::Object(members) => members.iter().map(|(name, member)| (Some(name), member)).collect(),
         _ => Vec::new(),
     };
     if nested.is_empty() {
         text.push_str(&compact);
         return;
     }
-    let (open, close) = if value.is_array() {
-        ('[', ']')
-    } else {
-        ('{', '}')
-    };
+    let (open, close) = if value.is_array() { ('[', ']') } else { ('{', '}') };
     text.push(open);
     for (index, (name, element)) in nested.iter().enumerate() {
         text.push_str(if index > 0 { ",\n" } else { "\n" });
@@ -129,13 +109,9 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
     let mut text = format!("{reward}\n");
     for check in &verdict.checks {
         let mark = if check.passed {
-            "passed"
-                .if_supports_color(Stream::Stdout, |mark| mark.green())
-                .to_string()
+            "passed".if_supports_color(Stream::Stdout, |mark| mark.green()).to_string()
         } else {
-            "failed"
-                .if_supports_color(Stream::Stdout, |mark| mark.red())
-                .to_string()
+            "failed".if_supports_color(Stream::Stdout, |mark| mark.red()).to_string()
         };
         let _ = writeln!(text, "  {mark}  {}: {}", check.name, check.reason);
     }

@@ -109,51 +109,24 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         Some(task) => {
             let name = task_name(task, environment.tasks().keys())?;
             let found = environment.tasks().get(&name).into_iter();
-            found
-                .map(|task| solve(&environment, task, options.seed))
-                .collect()
+            found.map(|task| solve(&environment, task, options.seed)).collect()
         }
-        None => environment
-            .tasks()
-            .values()
-            .map(|task| solve(&environment, task, options.seed))
-            .collect(),
+        None => environment.tasks().values().map(|task| solve(&environment, task, options.seed)).collect(),
     };
-    let passed = solutions
-        .iter()
-        .filter(|solution| solution.passed())
-        .count();
+    let passed = solutions.iter().filter(|solution| solution.passed()).count();
     let all_passed = passed == solutions.len();
     let output = if options.json {
-        let document = Solutions {
-            environment: environment.name().to_string(),
-            solutions,
-        };
+        let document = Solutions { environment: environment.name().to_string(), solutions };
         let document = serde_json::to_string_pretty(&document);
-        format!(
-            "{}\n",
-            document.map_err(|err| Failure::internal(format!(
-                "failed to write the solutions: {err}"
-            )))?
-        )
+        format!("{}\n", document.map_err(|err| Failure::internal(format!("failed to write the solutions: {err}")))?)
     } else if options.all {
         let lines: String = solutions.iter().map(line).collect();
-        format!(
-            "{lines}{passed} of {} solutions earn 1.0\n",
-            solutions.len()
-        )
+        format!("{lines}{passed} of {} solutions earn 1.0\n", solutions.len())
     } else {
-        solutions
-            .iter()
-            .map(|solution| describe(&environment, solution, options.whole))
-            .collect()
+        solutions.iter().map(|solution| describe(&environment, solution, options.whole)).collect()
     };
     print(&output)?;
-    if all_passed {
-        Ok(())
-    } else {
-        Err(Failure::reported())
-    }
+    if all_passed { Ok(()) } else { Err(Failure::reported()) }
 }
 
 fn solve(environment: &Environment, task: &Task, seed: u64) -> Solution {
@@ -164,21 +137,15 @@ fn solve(environment: &Environment, task: &Task, seed: u64) -> Solution {
     for call in task.solution() {
         let arguments = call.arguments.iter().map(|(name, source)| {
             let value = solution::resolve(environment, source, &played);
-            value
-                .map(|value| (name.clone(), value))
-                .map_err(|reason| format!("{name} can't be resolved: {reason}"))
+            value.map(|value| (name.clone(), value)).map_err(|reason| format!("{name} can't be resolved: {reason}"))
         });
-        let called = arguments
-            .collect::<Result<Map<String, Value>, String>>()
-            .and_then(|arguments| {
-                let Some(tool) = environment.tools().get(&call.tool) else {
-                    return Err(format!("there is no tool {}", call.tool));
-                };
-                let called = state.call(environment, &conditions, tool, &arguments, None);
-                called
-                    .map(|called| (arguments, called))
-                    .map_err(|err| describe_error(&err))
-            });
+        let called = arguments.collect::<Result<Map<String, Value>, String>>().and_then(|arguments| {
+            let Some(tool) = environment.tools().get(&call.tool) else {
+                return Err(format!("there is no tool {}", call.tool));
+            };
+            let called = state.call(environment, &conditions, tool, &arguments, None);
+            called.map(|called| (arguments, called)).map_err(|err| describe_error(&err))
+        });
         match called {
             Ok((arguments, called)) => played.push(Played {
                 tool: call.tool.clone(),
@@ -187,12 +154,8 @@ fn solve(environment: &Environment, task: &Task, seed: u64) -> Solution {
                 changed: called.changed,
             }),
             Err(reason) => {
-                failure = Some(format!(
-                    "call {} of {} (tasks.yaml:{}): {reason}",
-                    played.len() + 1,
-                    call.tool,
-                    call.line
-                ));
+                failure =
+                    Some(format!("call {} of {} (tasks.yaml:{}): {reason}", played.len() + 1, call.tool, call.line));
                 break;
             }
         }
@@ -242,23 +205,15 @@ fn step(played: Played) -> SolutionStep {
 
 fn line(solution: &Solution) -> String {
     let mark = if solution.passed() {
-        "passed"
-            .if_supports_color(Stream::Stdout, |mark| mark.green())
-            .to_string()
+        "passed".if_supports_color(Stream::Stdout, |mark| mark.green()).to_string()
     } else {
-        "failed"
-            .if_supports_color(Stream::Stdout, |mark| mark.red())
-            .to_string()
+        "failed".if_supports_color(Stream::Stdout, |mark| mark.red()).to_string()
     };
     let mut text = format!("{mark}  {} ({} calls)", solution.task, solution.calls.len());
     if let Some(failure) = &solution.failure {
         let _ = write!(text, ": {failure}");
     }
-    let failed = solution
-        .verdict
-        .iter()
-        .flat_map(|verdict| &verdict.checks)
-        .filter(|check| !check.passed);
+    let failed = solution.verdict.iter().flat_map(|verdict| &verdict.checks).filter(|check| !check.passed);
     for check in failed {
         let _ = write!(text, ": {}: {}", check.name, check.reason);
     }
@@ -267,9 +222,7 @@ fn line(solution: &Solution) -> String {
 }
 
 fn describe(environment: &Environment, solution: &Solution, whole: bool) -> String {
-    let actor = environment
-        .actor(&solution.actor)
-        .map_or("", |actor| actor.name.as_str());
+    let actor = environment.actor(&solution.actor).map_or("", |actor| actor.name.as_str());
     let title = format!("{} / {}", environment.name(), solution.task);
     let mut text = format!(
         "{} (seed {}, signed in as {actor})\n\n{}\n\n",
@@ -278,12 +231,7 @@ fn describe(environment: &Environment, solution: &Solution, whole: bool) -> Stri
         solution.instruction,
     );
     for (index, call) in solution.calls.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "{}. {}",
-            index + 1,
-            shown::call(&call.tool, &call.arguments)
-        );
+        let _ = writeln!(text, "{}. {}", index + 1, shown::call(&call.tool, &call.arguments));
         text.push_str(&shown::observation(&call.shown, whole));
     }
     if let Some(answer) = &solution.answer {
@@ -292,11 +240,7 @@ fn describe(environment: &Environment, solution: &Solution, whole: bool) -> Stri
     text.push('\n');
     if let Some(failure) = &solution.failure {
         let label = "failed:";
-        let _ = writeln!(
-            text,
-            "{} {failure}",
-            label.if_supports_color(Stream::Stdout, |label| label.red())
-        );
+        let _ = writeln!(text, "{} {failure}", label.if_supports_color(Stream::Stdout, |label| label.red()));
     }
     if let Some(verdict) = &solution.verdict {
         text.push_str(&shown::verdict(verdict));

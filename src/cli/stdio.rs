@@ -53,25 +53,12 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    let format = if options.json_logs {
-        LogFormat::Json
-    } else {
-        LogFormat::Text
-    };
+    let format = if options.json_logs { LogFormat::Json } else { LogFormat::Text };
     telemetry::init(format, options.log.as_deref());
     let live = open(&options)?;
-    let recorder = options
-        .trajectory
-        .map(|path| record(path, &live))
-        .transpose()?;
+    let recorder = options.trajectory.map(|path| record(path, &live)).transpose()?;
     let environment = Arc::clone(live.environment());
-    let server = Server::new(
-        environment,
-        Attached::Episode {
-            live: Arc::clone(&live),
-            recorder: recorder.clone(),
-        },
-    );
+    let server = Server::new(environment, Attached::Episode { live: Arc::clone(&live), recorder: recorder.clone() });
 
     // One thread, so that calls which a client sends without waiting run in the order they came.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -91,9 +78,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     runtime.shutdown_background();
     served.map_err(|err| Failure::failed(err.to_string()))?;
     match recorder.map(|recorder| recorder.finish(&live.lock())) {
-        Some(Err(err)) => Err(Failure::failed(format!(
-            "failed to write the trajectory: {err}"
-        ))),
+        Some(Err(err)) => Err(Failure::failed(format!("failed to write the trajectory: {err}"))),
         Some(Ok(())) | None => Ok(()),
     }
 }
@@ -103,47 +88,26 @@ fn open(options: &Options) -> Result<Arc<LiveEpisode>, Failure> {
     let farm = Farm::open(&options.packages.envs, FarmLimits::default()).map_err(failed)?;
     let name = environment_name(&options.environment, &farm)?;
     let environment = farm.environment(name.as_ref()).map_err(failed)?;
-    let task = options
-        .task
-        .as_deref()
-        .map(|task| task_name(task, environment.tasks().keys()))
-        .transpose()?;
+    let task = options.task.as_deref().map(|task| task_name(task, environment.tasks().keys())).transpose()?;
     let actor = options.actor.as_deref().map(actor_id);
     if let Some(actor) = &actor
         && !environment.actors().iter().any(|known| known.id == *actor)
     {
-        let known: Vec<String> = environment
-            .actors()
-            .iter()
-            .map(|actor| format!("{} ({})", actor.id, actor.name))
-            .collect();
-        return Err(Failure::usage(format!(
-            "there is no actor {actor}; there are: {}",
-            known.join(", ")
-        )));
+        let known: Vec<String> =
+            environment.actors().iter().map(|actor| format!("{} ({})", actor.id, actor.name)).collect();
+        return Err(Failure::usage(format!("there is no actor {actor}; there are: {}", known.join(", "))));
     }
-    let id = farm
-        .create(EpisodeSpec {
-            environment: name,
-            task,
-            seed: options.seed,
-            actor,
-        })
-        .map_err(failed)?;
+    let id = farm.create(EpisodeSpec { environment: name, task, seed: options.seed, actor }).map_err(failed)?;
     farm.episode(&id).map_err(failed)
 }
 
 /// Ids are numbers in most packages and text in some.
 fn actor_id(text: &str) -> Value {
-    text.parse::<i64>()
-        .map_or_else(|_| Value::from(text), Value::from)
+    text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from)
 }
 
 fn record(path: PathBuf, live: &LiveEpisode) -> Result<Arc<Recorder>, Failure> {
-    let failed =
-        |err: std::io::Error| Failure::failed(format!("failed to write {}: {err}", path.display()));
+    let failed = |err: std::io::Error| Failure::failed(format!("failed to write {}: {err}", path.display()));
     let file = File::create(&path).map_err(failed)?;
-    Recorder::begin(BufWriter::new(file), &live.lock())
-        .map(Arc::new)
-        .map_err(failed)
+    Recorder::begin(BufWriter::new(file), &live.lock()).map(Arc::new).map_err(failed)
 }

@@ -23,7 +23,8 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let loaded = Environment::load(&options.directory);
     let environment = loaded.environment.ok_or_else(Failure::reported)?;
     let transcripts = serde_json::to_string(&transcript::transcripts(&environment));
-    let transcripts = transcripts.map_err(|err| Failure::internal(format!("failed to write the transcripts: {err}")))?;
+    let transcripts =
+        transcripts.map_err(|err| Failure::internal(format!("failed to write the transcripts: {err}")))?;
     print(&format!("{transcripts}\n"))
 }
 

@@ -83,8 +83,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     }
     if options.json {
         let document = serde_json::to_string_pretty(&verification);
-        let document = document
-            .map_err(|err| Failure::internal(format!("failed to write the verdict: {err}")))?;
+        let document = document.map_err(|err| Failure::internal(format!("failed to write the verdict: {err}")))?;
         print(&format!("{document}\n"))?;
     } else {
         print(&verification.to_text())?;
@@ -102,8 +101,7 @@ fn warn(message: &str) {
 
 fn read(path: &Path) -> Result<Trajectory, Failure> {
     let shown = path.display();
-    let file =
-        File::open(path).map_err(|err| Failure::usage(format!("failed to open {shown}: {err}")))?;
+    let file = File::open(path).map_err(|err| Failure::usage(format!("failed to open {shown}: {err}")))?;
     Trajectory::read(BufReader::new(file)).map_err(|err| {
         Failure::usage(format!(
             "{shown} is no trajectory: {err}; `envfarm stdio ENVIRONMENT --trajectory FILE` records one"
@@ -123,16 +121,8 @@ fn verify(
     let mut episode = replayable(environment, header)?;
     let difference = replay(&mut episode, trajectory);
     let faulted = end.is_some_and(|end| end.state == EpisodeState::Faulted.as_str());
-    let verdict = difference.is_none().then(|| {
-        if faulted {
-            Verdict::faulted()
-        } else {
-            episode.peek_verdict(answer)
-        }
-    });
-    let recorded_verdict = end
-        .and_then(|end| end.verdict.as_ref())
-        .filter(|_| recorded_answer == answer);
+    let verdict = difference.is_none().then(|| if faulted { Verdict::faulted() } else { episode.peek_verdict(answer) });
+    let recorded_verdict = end.and_then(|end| end.verdict.as_ref()).filter(|_| recorded_answer == answer);
     let recorded_verdict_matches = match (recorded_verdict, &verdict) {
         (Some(recorded), Some(verdict)) => recorded == verdict,
         _ => true,
@@ -153,24 +143,11 @@ fn verify(
 
 /// A fresh episode under the trajectory's conditions.
 fn replayable(environment: &Arc<Environment>, header: &Header) -> Result<Episode, Failure> {
-    let task = header
-        .task
-        .as_deref()
-        .map(|task| task_name(task, environment.tasks().keys()))
-        .transpose()?;
+    let task = header.task.as_deref().map(|task| task_name(task, environment.tasks().keys())).transpose()?;
     // What was recorded kept within the limits of its day.
-    let limits = EpisodeLimits {
-        calls_max: usize::MAX,
-        ..EpisodeLimits::default()
-    };
-    Episode::new(
-        Arc::clone(environment),
-        task,
-        header.seed,
-        Some(header.actor.clone()),
-        limits,
-    )
-    .map_err(|err| Failure::usage(err.to_string()))
+    let limits = EpisodeLimits { calls_max: usize::MAX, ..EpisodeLimits::default() };
+    Episode::new(Arc::clone(environment), task, header.seed, Some(header.actor.clone()), limits)
+        .map_err(|err| Failure::usage(err.to_string()))
 }
 
 /// Makes the calls again, until one differs.
@@ -179,8 +156,7 @@ fn replay(episode: &mut Episode, trajectory: &Trajectory) -> Option<Difference> 
         let number = index + 1;
         match episode.call(&recorded.tool, recorded.arguments.clone()) {
             Ok(observation) => {
-                let replayed =
-                    episode::step(&recorded.tool, recorded.arguments.clone(), &observation);
+                let replayed = episode::step(&recorded.tool, recorded.arguments.clone(), &observation);
                 if let Some(difference) = difference::between(number, recorded, &replayed) {
                     return Some(difference);
                 }
@@ -194,15 +170,8 @@ fn replay(episode: &mut Episode, trajectory: &Trajectory) -> Option<Difference> 
 impl Verification {
     fn to_text(&self) -> String {
         let task = self.task.as_deref().unwrap_or("free play");
-        let calls = if self.calls == 1 {
-            "1 call".to_owned()
-        } else {
-            format!("{} calls", self.calls)
-        };
-        let mut text = format!(
-            "{} / {task} (seed {}): {calls}\n",
-            self.environment, self.seed
-        );
+        let calls = if self.calls == 1 { "1 call".to_owned() } else { format!("{} calls", self.calls) };
+        let mut text = format!("{} / {task} (seed {}): {calls}\n", self.environment, self.seed);
         match &self.difference {
             Some(difference) => text.push_str(&format!("the replay differs: {difference}\n")),
             None => text.push_str("replayed: every observation is the same to the byte\n"),

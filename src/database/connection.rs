@@ -89,14 +89,7 @@ impl Link {
         }
         guard.full_text_tables.get_or_init(|| full_text_tables);
         guard.set_author(purpose.author());
-        Ok(Self {
-            connection,
-            _vfs: vfs,
-            view,
-            guard,
-            dice,
-            stored_columns: OnceCell::new(),
-        })
+        Ok(Self { connection, _vfs: vfs, view, guard, dice, stored_columns: OnceCell::new() })
     }
 
     /// Which stored columns are never NULL.
@@ -115,9 +108,7 @@ fn failure(code: i32) -> rusqlite::Error {
 
 fn open_on(file: &CStr, vfs: &CStr) -> Result<Connection> {
     // One owner at a time, so no mutex.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     #[expect(clippy::disallowed_methods, reason = "this is the database layer")]
     Connection::open_with_flags_and_vfs(file.to_string_lossy().as_ref(), flags, vfs)
 }
@@ -171,9 +162,7 @@ fn apply_limits(connection: &Connection) -> Result<()> {
 
 fn full_text_tables(connection: &Connection) -> Result<Vec<String>> {
     connection
-        .prepare(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name",
-        )?
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name")?
         .query_map([], |row| row.get(0))?
         .collect()
 }

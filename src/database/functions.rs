@@ -42,10 +42,7 @@ impl Dice {
 
     fn draw(&self) -> u64 {
         self.used.store(true, Ordering::Relaxed);
-        let state = self
-            .state
-            .load(Ordering::Relaxed)
-            .wrapping_add(GOLDEN_GAMMA);
+        let state = self.state.load(Ordering::Relaxed).wrapping_add(GOLDEN_GAMMA);
         self.state.store(state, Ordering::Relaxed);
         mix(state)
     }
@@ -62,10 +59,7 @@ impl Dice {
     fn token(&self, length: usize) -> String {
         // The high half of a product of 32 bits with 36 is a number below 36, with a bias of less than 1 in 10^8.
         let letter = || TOKEN_ALPHABET[(((self.draw() >> 32) * 36) >> 32) as usize];
-        std::iter::repeat_with(letter)
-            .take(length)
-            .map(char::from)
-            .collect()
+        std::iter::repeat_with(letter).take(length).map(char::from).collect()
     }
 
     /// Version 4 (random) of RFC 9562.

@@ -109,9 +109,8 @@ impl Guard {
 
     /// Sets what may be spent from now on.
     pub(super) fn set_budget(&self, budget: &Budget) {
-        let deadline = budget.deadline.map_or(u64::MAX, |deadline| {
-            deadline.saturating_duration_since(*EPOCH).as_nanos() as u64
-        });
+        let deadline =
+            budget.deadline.map_or(u64::MAX, |deadline| deadline.saturating_duration_since(*EPOCH).as_nanos() as u64);
         self.steps_left.store(budget.steps_max, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
         self.clear_stop();
@@ -136,11 +135,7 @@ impl Guard {
     }
 
     /// Compiles with the rights of `author`. A refusal becomes an error that names what is not allowed.
-    pub(super) fn compile<T>(
-        &self,
-        author: Author,
-        compile: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
+    pub(super) fn compile<T>(&self, author: Author, compile: impl FnOnce() -> Result<T>) -> Result<T> {
         self.set_author(author);
         self.compiling.store(true, Ordering::Relaxed);
         let compiled = compile();
@@ -234,17 +229,14 @@ impl Guard {
                 _ => self.refused_write(table_name),
             },
             // FTS5 asks for it while it runs, and means its own database.
-            AuthAction::Pragma {
-                pragma_name,
-                pragma_value: None,
-            } if pragma_name.eq_ignore_ascii_case("data_version")
-                && !self.compiling.load(Ordering::Relaxed) =>
+            AuthAction::Pragma { pragma_name, pragma_value: None }
+                if pragma_name.eq_ignore_ascii_case("data_version") && !self.compiling.load(Ordering::Relaxed) =>
             {
                 None
             }
-            AuthAction::CreateVtable { module_name, .. } if building => (!module_name
-                .eq_ignore_ascii_case("fts5"))
-            .then(|| format!("the virtual table module {module_name}")),
+            AuthAction::CreateVtable { module_name, .. } if building => {
+                (!module_name.eq_ignore_ascii_case("fts5")).then(|| format!("the virtual table module {module_name}"))
+            }
             AuthAction::CreateTable { .. }
             | AuthAction::CreateIndex { .. }
             | AuthAction::CreateView { .. }
@@ -267,11 +259,10 @@ impl Guard {
             return Some("changing the schema".to_owned());
         }
         let stem = lowercase.strip_suffix("_config");
-        let configures =
-            |full_text: &String| stem.is_some_and(|stem| stem.eq_ignore_ascii_case(full_text));
+        let configures = |full_text: &String| stem.is_some_and(|stem| stem.eq_ignore_ascii_case(full_text));
         let full_text_tables = self.full_text_tables.get();
-        let refused = lowercase.starts_with("sqlite_")
-            || full_text_tables.is_some_and(|tables| tables.iter().any(configures));
+        let refused =
+            lowercase.starts_with("sqlite_") || full_text_tables.is_some_and(|tables| tables.iter().any(configures));
         refused.then(|| format!("writing to {table}"))
     }
 }
@@ -284,14 +275,8 @@ fn refused_table(table: &str) -> Option<String> {
 
 fn access(context: &AuthContext<'_>) -> Option<Access> {
     let (table, column, operation) = match context.action {
-        AuthAction::Read {
-            table_name,
-            column_name,
-        } => (table_name, column_name, Operation::Read),
-        AuthAction::Update {
-            table_name,
-            column_name,
-        } => (table_name, column_name, Operation::Update),
+        AuthAction::Read { table_name, column_name } => (table_name, column_name, Operation::Read),
+        AuthAction::Update { table_name, column_name } => (table_name, column_name, Operation::Update),
         AuthAction::Insert { table_name } => (table_name, "", Operation::Insert),
         AuthAction::Delete { table_name } => (table_name, "", Operation::Delete),
         _ => return None,

@@ -29,14 +29,8 @@ pub struct Image {
 
 impl Image {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        let digest = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Self {
-            bytes: bytes.into_boxed_slice(),
-            digest,
-        }
+        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { bytes: bytes.into_boxed_slice(), digest }
     }
 
     /// The database file.
@@ -64,11 +58,7 @@ impl Image {
 
 impl fmt::Debug for Image {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Image")
-            .field("bytes", &self.bytes.len())
-            .field("digest", &self.digest)
-            .finish()
+        formatter.debug_struct("Image").field("bytes", &self.bytes.len()).field("digest", &self.digest).finish()
     }
 }
 
@@ -131,21 +121,11 @@ pub enum BuildErrorKind {
 /// Everything that could be found, in the order of the files. Data is not executed while the schema has errors.
 pub fn build_image(source: &ImageSource<'_>) -> Result<Image, Vec<BuildError>> {
     let empty = Arc::new(Image::new(Vec::new()));
-    let link = Link::open(&empty, Purpose::Build)
-        .map_err(|error| vec![whole_file(SourceFile::Schema, &error)])?;
-    let moment = Moment {
-        now_ms: source.clock_ms,
-        seed: 0,
-        commits: 0,
-    };
-    link.view
-        .show(Overlay::default(), moment.now_ms, IMAGE_PAGES_MAX);
+    let link = Link::open(&empty, Purpose::Build).map_err(|error| vec![whole_file(SourceFile::Schema, &error)])?;
+    let moment = Moment { now_ms: source.clock_ms, seed: 0, commits: 0 };
+    link.view.show(Overlay::default(), moment.now_ms, IMAGE_PAGES_MAX);
     link.dice.start(moment);
-    link.guard.set_budget(&Budget {
-        steps_max: BUILD_STEPS_MAX,
-        deadline: None,
-        pages_max: IMAGE_PAGES_MAX,
-    });
+    link.guard.set_budget(&Budget { steps_max: BUILD_STEPS_MAX, deadline: None, pages_max: IMAGE_PAGES_MAX });
     run_file(&link, SourceFile::Schema, source.schema)?;
     let as_layer = |work: fn(&Connection) -> rusqlite::Result<Vec<BuildError>>, file| match link
         .guard
@@ -165,9 +145,7 @@ pub fn build_image(source: &ImageSource<'_>) -> Result<Image, Vec<BuildError>> {
 /// Executes a file statement by statement, in one transaction, and collects what goes wrong.
 fn run_file(link: &Link, file: SourceFile, script: &str) -> Result<(), Vec<BuildError>> {
     let transact = |statement| {
-        link.guard
-            .as_layer(|| link.connection.execute_batch(statement))
-            .map_err(|error| vec![whole_file(file, &error)])
+        link.guard.as_layer(|| link.connection.execute_batch(statement)).map_err(|error| vec![whole_file(file, &error)])
     };
     let mut errors = Vec::new();
     for statement in statements(script) {
@@ -175,9 +153,7 @@ fn run_file(link: &Link, file: SourceFile, script: &str) -> Result<(), Vec<Build
             transact("BEGIN")?;
         }
         errors.extend(run_statement(link, file, &statement));
-        let spent = errors
-            .last()
-            .is_some_and(|error| error.kind == BuildErrorKind::Budget);
+        let spent = errors.last().is_some_and(|error| error.kind == BuildErrorKind::Budget);
         if spent || errors.len() >= ERRORS_MAX {
             break;
         }
@@ -191,17 +167,8 @@ fn run_file(link: &Link, file: SourceFile, script: &str) -> Result<(), Vec<Build
     Ok(())
 }
 
-fn run_statement(
-    link: &Link,
-    file: SourceFile,
-    statement: &ScriptStatement<'_>,
-) -> Option<BuildError> {
-    let found = |kind, message: String| BuildError {
-        file,
-        line: Some(statement.line),
-        kind,
-        message,
-    };
+fn run_statement(link: &Link, file: SourceFile, statement: &ScriptStatement<'_>) -> Option<BuildError> {
+    let found = |kind, message: String| BuildError { file, line: Some(statement.line), kind, message };
     let (verbs, home): (&[&str], _) = match file {
         SourceFile::Schema => (&["CREATE"], "schema.sql holds only CREATE statements"),
         SourceFile::Data => (
@@ -209,21 +176,13 @@ fn run_statement(
             "data.sql holds only INSERT, UPDATE and DELETE statements",
         ),
     };
-    if !verbs
-        .iter()
-        .any(|verb| verb.eq_ignore_ascii_case(statement.verb))
-    {
-        return Some(found(
-            BuildErrorKind::Forbidden,
-            format!("{} is not allowed here: {home}", statement.verb),
-        ));
+    if !verbs.iter().any(|verb| verb.eq_ignore_ascii_case(statement.verb)) {
+        return Some(found(BuildErrorKind::Forbidden, format!("{} is not allowed here: {home}", statement.verb)));
     }
     link.view.take_clock_read();
     link.dice.take_used();
     let run = |sql: &str| -> rusqlite::Result<()> {
-        let mut statement = link
-            .guard
-            .compile(Author::Source, || link.connection.prepare(sql))?;
+        let mut statement = link.guard.compile(Author::Source, || link.connection.prepare(sql))?;
         let mut rows = statement.raw_query();
         while rows.next()?.is_some() {}
         Ok(())
@@ -231,10 +190,7 @@ fn run_statement(
     if let Err(error) = run(statement.sql) {
         let line = statement.line + lines_before(&error, statement.sql);
         let (kind, message) = classify(link, &error);
-        return Some(BuildError {
-            line: Some(line),
-            ..found(kind, message)
-        });
+        return Some(BuildError { line: Some(line), ..found(kind, message) });
     }
     if link.view.take_clock_read() {
         let message = "the result depends on the clock; write the time out".to_owned();
@@ -250,10 +206,9 @@ fn run_statement(
 /// SQLite tells where in a statement an error of syntax lies.
 fn lines_before(error: &Error, sql: &str) -> usize {
     match *error {
-        Error::SqlInputError { offset, .. } => usize::try_from(offset)
-            .ok()
-            .and_then(|offset| sql.get(..offset))
-            .map_or(0, newlines),
+        Error::SqlInputError { offset, .. } => {
+            usize::try_from(offset).ok().and_then(|offset| sql.get(..offset)).map_or(0, newlines)
+        }
         _ => 0,
     }
 }
@@ -267,15 +222,10 @@ fn classify(link: &Link, error: &Error) -> (BuildErrorKind, String) {
     };
     let message = match (kind, link.view.is_full()) {
         (BuildErrorKind::Budget, true) => {
-            format!(
-                "the database takes more than {} KiB",
-                IMAGE_PAGES_MAX * PAGE_BYTES / 1024
-            )
+            format!("the database takes more than {} KiB", IMAGE_PAGES_MAX * PAGE_BYTES / 1024)
         }
         (BuildErrorKind::Budget, false) => {
-            format!(
-                "the package's SQL takes more than {BUILD_STEPS_MAX} steps in lots of {STEPS_PER_LOT}"
-            )
+            format!("the package's SQL takes more than {BUILD_STEPS_MAX} steps in lots of {STEPS_PER_LOT}")
         }
         _ => describe(error),
     };
@@ -291,12 +241,7 @@ fn describe(error: &Error) -> String {
 }
 
 fn whole_file(file: SourceFile, error: &Error) -> BuildError {
-    BuildError {
-        file,
-        line: None,
-        kind: BuildErrorKind::Sql,
-        message: describe(error),
-    }
+    BuildError { file, line: None, kind: BuildErrorKind::Sql, message: describe(error) }
 }
 
 /// SQLite accepts references to tables that don't exist, until a row is inserted.
@@ -309,8 +254,7 @@ fn check_parents(connection: &Connection) -> rusqlite::Result<Vec<BuildError>> {
              WHERE parent.type = 'table' AND parent.name = key.\"table\" COLLATE NOCASE)",
     )?;
     let errors = check.query_map([], |row| {
-        let (table, column, parent): (String, String, String) =
-            (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (table, column, parent): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(BuildError {
             file: SourceFile::Schema,
             line: None,

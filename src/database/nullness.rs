@@ -40,11 +40,7 @@ pub(super) fn explain(connection: &Connection, sql: &str) -> Result<Vec<Instruct
 pub(super) type StoredColumns = HashMap<(i64, i64), Vec<bool>>;
 
 /// For each result column, whether it may be NULL.
-pub(super) fn result_columns(
-    instructions: &[Instruction],
-    columns: usize,
-    stored: &StoredColumns,
-) -> Vec<bool> {
+pub(super) fn result_columns(instructions: &[Instruction], columns: usize, stored: &StoredColumns) -> Vec<bool> {
     // Addresses start anew with the first trigger; registers and cursors mean something else from there on.
     let main_length = instructions
         .iter()
@@ -52,11 +48,7 @@ pub(super) fn result_columns(
         .position(|instruction| instruction.address == 0)
         .map_or(instructions.len(), |at| at + 1);
     let program = &instructions[..main_length];
-    let flow = Flow {
-        program,
-        joins: joins(program),
-        stored,
-    };
+    let flow = Flow { program, joins: joins(program), stored };
     let results = flow.indices("ResultRow");
     (0..columns as i64)
         .map(|column| {
@@ -74,11 +66,7 @@ enum Place {
     /// A register, read by the instruction at this index.
     Register { at: usize, register: i64 },
     /// A column of the record in a register, read by the instruction at this index.
-    Record {
-        at: usize,
-        register: i64,
-        column: i64,
-    },
+    Record { at: usize, register: i64, column: i64 },
     /// A column of the row a cursor is at, read by the instruction at this index.
     Cell { at: usize, cursor: i64, column: i64 },
     /// A column of what was inserted into a sorter or temporary table.
@@ -99,42 +87,27 @@ impl Flow<'_> {
             return false;
         }
         match place {
-            Place::Register { at, register } => self.any(self.writers(at, register), |writer| {
-                self.written_may_be_null(writer, register, seen)
-            }),
-            Place::Record {
-                at,
-                register,
-                column,
-            } => self.any(self.writers(at, register), |writer| {
+            Place::Register { at, register } => {
+                self.any(self.writers(at, register), |writer| self.written_may_be_null(writer, register, seen))
+            }
+            Place::Record { at, register, column } => self.any(self.writers(at, register), |writer| {
                 let Instruction { p1, p2, .. } = self.program[writer];
                 match self.program[writer].opcode.as_str() {
                     "MakeRecord" if column < p2 => {
                         let (at, register) = (writer, p1 + column);
                         self.may_be_null(Place::Register { at, register }, seen)
                     }
-                    "SorterData" | "RowData" => {
-                        self.may_be_null(Place::Inserted { cursor: p1, column }, seen)
-                    }
+                    "SorterData" | "RowData" => self.may_be_null(Place::Inserted { cursor: p1, column }, seen),
                     _ => true,
                 }
             }),
             Place::Cell { at, cursor, column } => {
                 self.has_null_row(cursor)
-                    || self.any(self.openings(cursor), |opening| {
-                        self.opened_may_be_null(at, opening, column, seen)
-                    })
+                    || self.any(self.openings(cursor), |opening| self.opened_may_be_null(at, opening, column, seen))
             }
             Place::Inserted { cursor, column } => self.any(self.inserts(cursor), |at| {
                 let register = self.program[at].p2;
-                self.may_be_null(
-                    Place::Record {
-                        at,
-                        register,
-                        column,
-                    },
-                    seen,
-                )
+                self.may_be_null(Place::Record { at, register, column }, seen)
             }),
         }
     }
@@ -162,26 +135,13 @@ impl Flow<'_> {
         }
     }
 
-    fn opened_may_be_null(
-        &self,
-        at: usize,
-        opening: usize,
-        column: i64,
-        seen: &mut HashSet<Place>,
-    ) -> bool {
+    fn opened_may_be_null(&self, at: usize, opening: usize, column: i64, seen: &mut HashSet<Place>) -> bool {
         let Instruction { p1, p2, p3, .. } = self.program[opening];
         match self.program[opening].opcode.as_str() {
             "OpenDup" => self.may_be_null(Place::Inserted { cursor: p2, column }, seen),
             "OpenPseudo" => {
                 let register = p2;
-                self.may_be_null(
-                    Place::Record {
-                        at,
-                        register,
-                        column,
-                    },
-                    seen,
-                )
+                self.may_be_null(Place::Record { at, register, column }, seen)
             }
             "OpenRead" | "OpenWrite" | "ReopenIdx" => {
                 let columns = self.stored.get(&(p3, p2));
@@ -200,9 +160,7 @@ impl Flow<'_> {
     }
 
     fn has_null_row(&self, cursor: i64) -> bool {
-        self.program
-            .iter()
-            .any(|one| one.opcode == "NullRow" && one.p1 == cursor)
+        self.program.iter().any(|one| one.opcode == "NullRow" && one.p1 == cursor)
     }
 
     fn openings(&self, cursor: i64) -> Vec<usize> {
@@ -224,9 +182,7 @@ impl Flow<'_> {
     }
 
     fn matching(&self, test: impl Fn(&Instruction) -> bool) -> Vec<usize> {
-        (0..self.program.len())
-            .filter(|&at| test(&self.program[at]))
-            .collect()
+        (0..self.program.len()).filter(|&at| test(&self.program[at])).collect()
     }
 
     /// The instructions that may have written what the one at `at` finds in a register: the last one before, if one comes
@@ -321,15 +277,14 @@ fn writes(one: &Instruction, register: i64) -> bool {
         "Move" => (p2..p2 + p3).contains(&register),
         "Null" => (p2..=p3.max(p2)).contains(&register),
         "AggFinal" | "SoftNull" | "AddImm" | "MemMax" => p1 == register,
-        "Rowid" | "IdxRowid" | "SCopy" | "IntCopy" | "Integer" | "Int64" | "Real" | "String"
-        | "String8" | "Blob" | "NewRowid" | "SorterData" | "RowData" | "Variable" | "Not"
-        | "BitNot" | "IsTrue" | "ZeroOrNull" | "Param" | "Sequence" | "ReadCookie" | "Count"
-        | "OffsetLimit" | "VInitIn" | "GetSubtype" | "BeginSubrtn" => p2 == register,
-        "Column" | "MakeRecord" | "Function" | "PureFunc" | "Add" | "Subtract" | "Multiply"
-        | "Divide" | "Remainder" | "Concat" | "BitAnd" | "BitOr" | "ShiftLeft" | "ShiftRight"
-        | "And" | "Or" | "AggValue" | "VColumn" | "Offset" | "IfNullRow" | "RowSetRead" => {
-            p3 == register
+        "Rowid" | "IdxRowid" | "SCopy" | "IntCopy" | "Integer" | "Int64" | "Real" | "String" | "String8" | "Blob"
+        | "NewRowid" | "SorterData" | "RowData" | "Variable" | "Not" | "BitNot" | "IsTrue" | "ZeroOrNull" | "Param"
+        | "Sequence" | "ReadCookie" | "Count" | "OffsetLimit" | "VInitIn" | "GetSubtype" | "BeginSubrtn" => {
+            p2 == register
         }
+        "Column" | "MakeRecord" | "Function" | "PureFunc" | "Add" | "Subtract" | "Multiply" | "Divide"
+        | "Remainder" | "Concat" | "BitAnd" | "BitOr" | "ShiftLeft" | "ShiftRight" | "And" | "Or" | "AggValue"
+        | "VColumn" | "Offset" | "IfNullRow" | "RowSetRead" => p3 == register,
         _ => false,
     }
 }

@@ -9,10 +9,7 @@
 //! callback reaches its [`View`] through a pointer that [`Vfs`] keeps valid until after the connection has been closed; the
 //! view's contents are behind a mutex; and no callback panics (a panic would abort, being `extern "C"`). `tests/run-valgrind`
 //! runs the tests of this layer under valgrind or AddressSanitizer.
-#![expect(
-    unsafe_code,
-    reason = "SQLite's file system interface is a table of C functions"
-)]
+#![expect(unsafe_code, reason = "SQLite's file system interface is a table of C functions")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -75,18 +72,10 @@ impl Vfs {
             xGetSystemCall: None,
             xNextSystemCall: None,
         }));
-        let vfs = Self {
-            table,
-            name,
-            _view: view,
-        };
+        let vfs = Self { table, name, _view: view };
         // SAFETY: the table and everything it points at stay where they are until `unregister`, which `drop` calls.
         let code = unsafe { ffi::sqlite3_vfs_register(vfs.table, 0) };
-        if code == ffi::SQLITE_OK {
-            Ok(vfs)
-        } else {
-            Err(code)
-        }
+        if code == ffi::SQLITE_OK { Ok(vfs) } else { Err(code) }
     }
 
     pub(super) fn name(&self) -> &CStr {
@@ -167,14 +156,7 @@ pub fn open_bytes(bytes: &[u8]) -> rusqlite::Result<Connection> {
             ffi::SQLITE_NOMEM
         } else {
             ptr::copy_nonoverlapping(bytes.as_ptr(), buffer, bytes.len());
-            ffi::sqlite3_deserialize(
-                connection.handle(),
-                c"main".as_ptr(),
-                buffer,
-                length,
-                length,
-                flags,
-            )
+            ffi::sqlite3_deserialize(connection.handle(), c"main".as_ptr(), buffer, length, length, flags)
         }
     };
     if code == ffi::SQLITE_OK {
@@ -250,28 +232,18 @@ unsafe extern "C" fn vfs_open(
     unsafe {
         // Without methods SQLite doesn't close what could not be opened.
         (*file).pMethods = ptr::null();
-        let name = if name.is_null() {
-            c""
-        } else {
-            CStr::from_ptr(name)
-        };
+        let name = if name.is_null() { c"" } else { CStr::from_ptr(name) };
         let is_image = name == IMAGE_FILE;
         if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 || !(is_image || name == EPISODE_FILE) {
             return ffi::SQLITE_CANTOPEN;
         }
         file.cast::<OpenFile>().write(OpenFile {
-            base: ffi::sqlite3_file {
-                pMethods: &raw const METHODS,
-            },
+            base: ffi::sqlite3_file { pMethods: &raw const METHODS },
             view: ptr::from_ref(view_of(vfs)),
             is_image,
         });
         if !out_flags.is_null() {
-            let access = if is_image {
-                ffi::SQLITE_OPEN_READONLY
-            } else {
-                ffi::SQLITE_OPEN_READWRITE
-            };
+            let access = if is_image { ffi::SQLITE_OPEN_READONLY } else { ffi::SQLITE_OPEN_READWRITE };
             *out_flags = ffi::SQLITE_OPEN_MAIN_DB | access;
         }
         ffi::SQLITE_OK
@@ -283,12 +255,7 @@ unsafe extern "C" fn vfs_delete(_: *mut ffi::sqlite3_vfs, _: *const c_char, _: c
 }
 
 /// SQLite asks whether a journal lies about: never.
-unsafe extern "C" fn vfs_access(
-    _: *mut ffi::sqlite3_vfs,
-    _: *const c_char,
-    _: c_int,
-    out: *mut c_int,
-) -> c_int {
+unsafe extern "C" fn vfs_access(_: *mut ffi::sqlite3_vfs, _: *const c_char, _: c_int, out: *mut c_int) -> c_int {
     unsafe { *out = 0 };
     ffi::SQLITE_OK
 }
@@ -310,11 +277,7 @@ unsafe extern "C" fn vfs_full_pathname(
 }
 
 /// Nothing on these connections may depend on the host's randomness.
-unsafe extern "C" fn vfs_randomness(
-    _: *mut ffi::sqlite3_vfs,
-    bytes: c_int,
-    out: *mut c_char,
-) -> c_int {
+unsafe extern "C" fn vfs_randomness(_: *mut ffi::sqlite3_vfs, bytes: c_int, out: *mut c_char) -> c_int {
     unsafe { ptr::write_bytes(out, 0, bytes as usize) };
     bytes
 }
@@ -323,10 +286,7 @@ unsafe extern "C" fn vfs_sleep(_: *mut ffi::sqlite3_vfs, microseconds: c_int) ->
     microseconds
 }
 
-unsafe extern "C" fn vfs_current_time_int64(
-    vfs: *mut ffi::sqlite3_vfs,
-    out: *mut ffi::sqlite3_int64,
-) -> c_int {
+unsafe extern "C" fn vfs_current_time_int64(vfs: *mut ffi::sqlite3_vfs, out: *mut ffi::sqlite3_int64) -> c_int {
     unsafe {
         let view = view_of(vfs);
         *out = view.read_clock().saturating_add(JULIAN_EPOCH_MS);
@@ -344,11 +304,7 @@ unsafe extern "C" fn vfs_current_time(vfs: *mut ffi::sqlite3_vfs, out: *mut f64)
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn vfs_get_last_error(
-    _: *mut ffi::sqlite3_vfs,
-    _: c_int,
-    _: *mut c_char,
-) -> c_int {
+unsafe extern "C" fn vfs_get_last_error(_: *mut ffi::sqlite3_vfs, _: c_int, _: *mut c_char) -> c_int {
     0
 }
 
@@ -360,32 +316,14 @@ unsafe extern "C" fn file_ok_int(_: *mut ffi::sqlite3_file, _: c_int) -> c_int {
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn file_read(
-    file: *mut ffi::sqlite3_file,
-    out: *mut c_void,
-    bytes: c_int,
-    offset: i64,
-) -> c_int {
+unsafe extern "C" fn file_read(file: *mut ffi::sqlite3_file, out: *mut c_void, bytes: c_int, offset: i64) -> c_int {
     let (view, is_image) = unsafe { opened(file) };
     let out = unsafe { slice::from_raw_parts_mut(out.cast::<u8>(), bytes as usize) };
-    let complete = if is_image {
-        view.read_image(out, offset as usize)
-    } else {
-        view.read(out, offset as usize)
-    };
-    if complete {
-        ffi::SQLITE_OK
-    } else {
-        ffi::SQLITE_IOERR_SHORT_READ
-    }
+    let complete = if is_image { view.read_image(out, offset as usize) } else { view.read(out, offset as usize) };
+    if complete { ffi::SQLITE_OK } else { ffi::SQLITE_IOERR_SHORT_READ }
 }
 
-unsafe extern "C" fn file_write(
-    file: *mut ffi::sqlite3_file,
-    data: *const c_void,
-    bytes: c_int,
-    offset: i64,
-) -> c_int {
+unsafe extern "C" fn file_write(file: *mut ffi::sqlite3_file, data: *const c_void, bytes: c_int, offset: i64) -> c_int {
     let (view, is_image) = unsafe { opened(file) };
     // The pager writes whole pages only.
     let number = u32::try_from(offset / PAGE_BYTES as i64 + 1);
@@ -413,11 +351,7 @@ unsafe extern "C" fn file_truncate(file: *mut ffi::sqlite3_file, bytes: i64) -> 
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, out: *mut i64) -> c_int {
     let (view, is_image) = unsafe { opened(file) };
-    let pages = if is_image {
-        view.image_pages()
-    } else {
-        view.file_pages()
-    };
+    let pages = if is_image { view.image_pages() } else { view.file_pages() };
     unsafe { *out = i64::from(pages) * PAGE_BYTES as i64 };
     ffi::SQLITE_OK
 }

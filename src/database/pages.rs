@@ -87,9 +87,7 @@ impl Overlay {
 
     /// Length of the file, in pages.
     pub(super) fn file_pages(&self, image: &Image) -> u32 {
-        self.root
-            .as_ref()
-            .map_or(image.pages(), |root| root.file_pages)
+        self.root.as_ref().map_or(image.pages(), |root| root.file_pages)
     }
 
     /// The page as the episode sees it; None where the file has a hole or has ended. Pages count from 1.
@@ -100,36 +98,18 @@ impl Overlay {
         if let Some(page) = root.page(number) {
             return Some(page);
         }
-        if number <= root.image_pages {
-            image.page(number)
-        } else {
-            None
-        }
+        if number <= root.image_pages { image.page(number) } else { None }
     }
 
     /// Writes one page, unless that would make more than `pages_max` pages differ from the image. A page that equals the
     /// image's again costs nothing; so undoing a transaction never needs more room than doing it.
-    pub(super) fn write(
-        &mut self,
-        number: u32,
-        page: &Page,
-        image: &Image,
-        pages_max: usize,
-    ) -> Result<(), Full> {
-        let image_pages = self
-            .root
-            .as_ref()
-            .map_or(image.pages(), |root| root.image_pages);
+    pub(super) fn write(&mut self, number: u32, page: &Page, image: &Image, pages_max: usize) -> Result<(), Full> {
+        let image_pages = self.root.as_ref().map_or(image.pages(), |root| root.image_pages);
         if number <= image_pages && image.page(number) == Some(page) {
             self.forget(number, image);
             return Ok(());
         }
-        if self.pages() >= pages_max
-            && self
-                .root
-                .as_ref()
-                .is_none_or(|root| root.page(number).is_none())
-        {
+        if self.pages() >= pages_max && self.root.as_ref().is_none_or(|root| root.page(number).is_none()) {
             return Err(Full);
         }
         let root = self.root_mut(image);
@@ -160,19 +140,13 @@ impl Overlay {
 
     fn root_mut(&mut self, image: &Image) -> &mut Root {
         Arc::make_mut(self.root.get_or_insert_with(|| {
-            Arc::new(Root {
-                chunks: Vec::new(),
-                pages: 0,
-                file_pages: image.pages(),
-                image_pages: image.pages(),
-            })
+            Arc::new(Root { chunks: Vec::new(), pages: 0, file_pages: image.pages(), image_pages: image.pages() })
         }))
     }
 
     fn drop_empty_root(&mut self, image: &Image) {
-        let untouched = |root: &Arc<Root>| {
-            root.pages == 0 && root.file_pages == image.pages() && root.image_pages == image.pages()
-        };
+        let untouched =
+            |root: &Arc<Root>| root.pages == 0 && root.file_pages == image.pages() && root.image_pages == image.pages();
         if self.root.as_ref().is_some_and(untouched) {
             self.root = None;
         }
@@ -182,8 +156,7 @@ impl Overlay {
 impl Root {
     /// The chunk in which `number` is or would be; the number of chunks if it lies behind all of them.
     fn chunk_of(&self, number: u32) -> usize {
-        self.chunks
-            .partition_point(|chunk| chunk.last().is_some_and(|&(last, _)| last < number))
+        self.chunks.partition_point(|chunk| chunk.last().is_some_and(|&(last, _)| last < number))
     }
 
     fn page(&self, number: u32) -> Option<&Page> {
@@ -207,11 +180,7 @@ impl Root {
                 self.pages += 1;
                 if chunk.len() == CHUNK_PAGES_MAX {
                     // A file that grows appends: leave full chunks behind instead of half-full ones.
-                    let at = if slot == CHUNK_PAGES_MAX {
-                        slot
-                    } else {
-                        CHUNK_PAGES_MAX / 2
-                    };
+                    let at = if slot == CHUNK_PAGES_MAX { slot } else { CHUNK_PAGES_MAX / 2 };
                     let tail = chunk.split_off(at);
                     self.chunks.insert(index + 1, Arc::new(tail));
                     if slot >= at {
@@ -265,10 +234,7 @@ pub(super) struct Full;
 
 impl fmt::Debug for Overlay {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Overlay")
-            .field("pages", &self.pages())
-            .finish_non_exhaustive()
+        formatter.debug_struct("Overlay").field("pages", &self.pages()).finish_non_exhaustive()
     }
 }
 
@@ -324,12 +290,8 @@ mod tests {
 
     fn apply(overlay: &mut Overlay, model: &mut Model, image: &Image, operation: &Operation) {
         match *operation {
-            Operation::Write(number, byte) => {
-                write(overlay, model, image, number, &[byte; PAGE_BYTES])
-            }
-            Operation::Undo(number) => {
-                write(overlay, model, image, number, image.page(number).unwrap())
-            }
+            Operation::Write(number, byte) => write(overlay, model, image, number, &[byte; PAGE_BYTES]),
+            Operation::Undo(number) => write(overlay, model, image, number, image.page(number).unwrap()),
             Operation::Append(byte) => {
                 let number = model.0.len() as u32 + 1;
                 write(overlay, model, image, number, &[byte; PAGE_BYTES]);
@@ -374,10 +336,7 @@ mod tests {
         let image = image();
         let mut overlay = Overlay::default();
         overlay.write(7, &[0; PAGE_BYTES], &image, 1).unwrap();
-        assert!(
-            overlay.write(8, &[0; PAGE_BYTES], &image, 1).is_err(),
-            "full"
-        );
+        assert!(overlay.write(8, &[0; PAGE_BYTES], &image, 1).is_err(), "full");
         overlay.write(7, &[1; PAGE_BYTES], &image, 1).unwrap();
         overlay.write(8, &[8; PAGE_BYTES], &image, 1).unwrap();
         overlay.write(7, &[7; PAGE_BYTES], &image, 1).unwrap();

@@ -40,12 +40,7 @@ impl Pool {
     }
 
     fn with_purpose(image: Arc<Image>, idle_max: usize, purpose: Purpose) -> Self {
-        Self {
-            image,
-            purpose,
-            idle_max,
-            idle: Mutex::new(Vec::new()),
-        }
+        Self { image, purpose, idle_max, idle: Mutex::new(Vec::new()) }
     }
 
     /// The image all connections show.
@@ -71,38 +66,22 @@ impl Pool {
     ///
     /// # Errors
     /// [`DatabaseError::Open`] if a connection had to be opened and could not be.
-    pub fn bind(
-        &self,
-        overlay: &Overlay,
-        moment: Moment,
-        budget: Budget,
-    ) -> Result<Bound<'_>, DatabaseError> {
+    pub fn bind(&self, overlay: &Overlay, moment: Moment, budget: Budget) -> Result<Bound<'_>, DatabaseError> {
         let idle = self.lock().pop();
         let link = match idle {
             Some(link) => link,
             None => Link::open(&self.image, self.purpose).map_err(DatabaseError::Open)?,
         };
-        link.view
-            .show(overlay.clone(), moment.now_ms, budget.pages_max);
+        link.view.show(overlay.clone(), moment.now_ms, budget.pages_max);
         link.dice.start(moment);
         link.guard.set_budget(&budget);
         set_last_insert_rowid(&link.connection, 0);
-        if link
-            .guard
-            .full_text_tables
-            .get()
-            .is_some_and(|tables| !tables.is_empty())
-        {
+        if link.guard.full_text_tables.get().is_some_and(|tables| !tables.is_empty()) {
             // FTS5 runs statements of its own, which nobody prepares through us.
             reset_step_counters(&link.connection);
         }
         let changes_before = link.connection.total_changes();
-        Ok(Bound {
-            pool: self,
-            link: Some(link),
-            changes_before,
-            before: None,
-        })
+        Ok(Bound { pool: self, link: Some(link), changes_before, before: None })
     }
 
     fn release(&self, link: Link) {
@@ -153,9 +132,7 @@ impl Bound<'_> {
         let link = self.link();
         if TRANSACTION_STATEMENTS.contains(&sql.trim()) {
             // They are in the cache, compiled with this layer's rights.
-            return Err(link
-                .guard
-                .refuse("BEGIN, COMMIT or ROLLBACK", self.author()));
+            return Err(link.guard.refuse("BEGIN, COMMIT or ROLLBACK", self.author()));
         }
         if self.before.is_some() && link.connection.is_autocommit() {
             // RAISE(ROLLBACK), or an interrupted write. What ran now would commit by itself.
@@ -164,9 +141,7 @@ impl Bound<'_> {
             return Err(rusqlite::Error::SqliteFailure(code, Some(message)));
         }
         link.guard.clear_stop();
-        let statement = link
-            .guard
-            .compile(self.author(), || link.connection.prepare_cached(sql))?;
+        let statement = link.guard.compile(self.author(), || link.connection.prepare_cached(sql))?;
         // SQLite calls the progress handler when this counter passes a multiple of its interval, and the counter outlives
         // the run: without this, earlier episodes would shift where a budget ends.
         statement.reset_status(StatementStatus::VmStep);
@@ -259,9 +234,7 @@ impl Bound<'_> {
     }
 
     fn link(&self) -> &Link {
-        self.link
-            .as_ref()
-            .expect("a binding has its connection until it is dropped")
+        self.link.as_ref().expect("a binding has its connection until it is dropped")
     }
 }
 

@@ -49,19 +49,11 @@ pub(super) fn statements(script: &str) -> Vec<ScriptStatement<'_>> {
 }
 
 fn statement<'a>(sql: &'a str, line: usize, words: &[&'a str]) -> ScriptStatement<'a> {
-    ScriptStatement {
-        sql,
-        line,
-        verb: words.first().copied().unwrap_or_default(),
-    }
+    ScriptStatement { sql, line, verb: words.first().copied().unwrap_or_default() }
 }
 
 fn is_create_trigger(words: &[&str]) -> bool {
-    let is = |at: usize, word: &str| {
-        words
-            .get(at)
-            .is_some_and(|found| found.eq_ignore_ascii_case(word))
-    };
+    let is = |at: usize, word: &str| words.get(at).is_some_and(|found| found.eq_ignore_ascii_case(word));
     let temporary = is(1, "temp") || is(1, "temporary");
     is(0, "create") && (is(1, "trigger") || temporary && is(2, "trigger"))
 }
@@ -92,9 +84,7 @@ pub(super) fn tokens(script: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn token_length(rest: &str, first: char) -> usize {
     let until = |end: &str, from: usize| {
-        rest.get(from..)
-            .and_then(|tail| tail.find(end))
-            .map_or(rest.len(), |found| from + found + end.len())
+        rest.get(from..).and_then(|tail| tail.find(end)).map_or(rest.len(), |found| from + found + end.len())
     };
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
     match first {
@@ -117,13 +107,8 @@ mod tests {
         let script = "-- a; comment\nINSERT INTO a VALUES('it''s; x'); /* ; */ ;\n\
                       CREATE TRIGGER t AFTER INSERT ON a BEGIN\n  SELECT CASE WHEN 1 THEN 2 END; DELETE FROM b;\nEND;\n\
                       create table [a;b](\"c;d\")";
-        let found: Vec<_> = statements(script)
-            .iter()
-            .map(|statement| (statement.line, statement.verb, statement.sql.len()))
-            .collect();
-        assert_eq!(
-            found,
-            [(2, "INSERT", 32), (3, "CREATE", 92), (6, "create", 25)]
-        );
+        let found: Vec<_> =
+            statements(script).iter().map(|statement| (statement.line, statement.verb, statement.sql.len())).collect();
+        assert_eq!(found, [(2, "INSERT", 32), (3, "CREATE", 92), (6, "create", 25)]);
     }
 }

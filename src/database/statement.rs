@@ -76,15 +76,7 @@ pub enum Operation {
 }
 
 /// Functions that take time modifiers.
-const DATE_FUNCTIONS: [&str; 7] = [
-    "date(",
-    "time(",
-    "datetime(",
-    "julianday(",
-    "unixepoch(",
-    "strftime(",
-    "timediff(",
-];
+const DATE_FUNCTIONS: [&str; 7] = ["date(", "time(", "datetime(", "julianday(", "unixepoch(", "strftime(", "timediff("];
 
 pub(super) fn describe(link: &Link, author: Author, sql: &str) -> Result<StatementInfo> {
     let compile = || link.connection.prepare(sql);
@@ -107,50 +99,27 @@ pub(super) fn describe(link: &Link, author: Author, sql: &str) -> Result<Stateme
     })
 }
 
-fn columns(
-    link: &Link,
-    statement: &Statement<'_>,
-    instructions: &[Instruction],
-) -> Result<Vec<ColumnInfo>> {
+fn columns(link: &Link, statement: &Statement<'_>, instructions: &[Instruction]) -> Result<Vec<ColumnInfo>> {
     let stored = link.stored_columns()?;
     let may_be_null = result_columns(instructions, statement.column_count(), stored);
     statement
         .columns_with_metadata()
         .zip(may_be_null)
         .map(|(column, may_be_null)| {
-            let names = (
-                column.database_name(),
-                column.table_name(),
-                column.origin_name(),
-            );
+            let names = (column.database_name(), column.table_name(), column.origin_name());
             let origin = match names {
-                (Some(database), Some(table), Some(column)) => {
-                    Some(origin(&link.connection, database, table, column)?)
-                }
+                (Some(database), Some(table), Some(column)) => Some(origin(&link.connection, database, table, column)?),
                 _ => None,
             };
-            Ok(ColumnInfo {
-                name: column.name().to_owned(),
-                nullable: may_be_null || origin.is_none(),
-                origin,
-            })
+            Ok(ColumnInfo { name: column.name().to_owned(), nullable: may_be_null || origin.is_none(), origin })
         })
         .collect()
 }
 
-fn origin(
-    connection: &Connection,
-    database: &str,
-    table: &str,
-    column: &str,
-) -> Result<ColumnOrigin> {
-    let (declared_type, _, not_null, primary_key, _) =
-        connection.column_metadata(Some(database), table, column)?;
+fn origin(connection: &Connection, database: &str, table: &str, column: &str) -> Result<ColumnOrigin> {
+    let (declared_type, _, not_null, primary_key, _) = connection.column_metadata(Some(database), table, column)?;
     let declared_type = declared_type.map(|text| text.to_string_lossy().into_owned());
-    let row_id = primary_key
-        && declared_type
-            .as_ref()
-            .is_some_and(|declared| declared.eq_ignore_ascii_case("INTEGER"));
+    let row_id = primary_key && declared_type.as_ref().is_some_and(|declared| declared.eq_ignore_ascii_case("INTEGER"));
     Ok(ColumnOrigin {
         database: database.to_owned(),
         table: table.to_owned(),
@@ -167,9 +136,7 @@ fn tables(accesses: Vec<Access>) -> Vec<TableUse> {
             continue;
         }
         let same = |table: &&mut TableUse| {
-            table.database == access.database
-                && table.table == access.table
-                && table.operation == access.operation
+            table.database == access.database && table.table == access.table && table.operation == access.operation
         };
         let columns = (!access.column.is_empty()).then_some(access.column.clone());
         match tables.iter_mut().find(same) {
@@ -188,19 +155,9 @@ fn tables(accesses: Vec<Access>) -> Vec<TableUse> {
 
 fn uses_local_time(instructions: &[Instruction]) -> bool {
     let with_text = |opcodes: &[&str], test: &dyn Fn(&str) -> bool| {
-        instructions
-            .iter()
-            .any(|one| opcodes.contains(&one.opcode.as_str()) && test(&one.p4))
+        instructions.iter().any(|one| opcodes.contains(&one.opcode.as_str()) && test(&one.p4))
     };
-    let modifier = |text: &str| {
-        ["localtime", "utc"]
-            .iter()
-            .any(|word| text.trim().eq_ignore_ascii_case(word))
-    };
-    let date = |name: &str| {
-        DATE_FUNCTIONS
-            .iter()
-            .any(|function| name.starts_with(function))
-    };
+    let modifier = |text: &str| ["localtime", "utc"].iter().any(|word| text.trim().eq_ignore_ascii_case(word));
+    let date = |name: &str| DATE_FUNCTIONS.iter().any(|function| name.starts_with(function));
     with_text(&["String8", "String"], &modifier) && with_text(&["Function", "PureFunc"], &date)
 }

@@ -134,9 +134,7 @@ impl View {
         } else {
             page
         };
-        let written = shown
-            .overlay
-            .write(number, page, &self.image, shown.pages_max);
+        let written = shown.overlay.write(number, page, &self.image, shown.pages_max);
         shown.full |= written.is_err();
         written
     }
@@ -153,9 +151,7 @@ impl View {
 
     /// Reads from the image itself; as [`View::read`].
     pub(super) fn read_image(&self, out: &mut [u8], offset: usize) -> bool {
-        copy_range(out, offset, self.image.bytes().len(), |number| {
-            self.image.page(number)
-        })
+        copy_range(out, offset, self.image.bytes().len(), |number| self.image.page(number))
     }
 
     fn lock(&self) -> MutexGuard<'_, Shown> {
@@ -184,11 +180,7 @@ impl Shown {
 /// The counter in the image; 1 while an image is being built.
 fn stored_counter(image: &Image) -> [u8; 4] {
     let start = COUNTER_OFFSETS[0];
-    image
-        .bytes()
-        .get(start..start + 4)
-        .and_then(|bytes| bytes.try_into().ok())
-        .unwrap_or([0, 0, 0, 1])
+    image.bytes().get(start..start + 4).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0, 0, 0, 1])
 }
 
 /// Copies part of a file made of pages; zeros behind its end and in its holes. False if the end was passed.

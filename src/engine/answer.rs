@@ -131,7 +131,12 @@ impl Key {
 }
 
 /// Names that stand in the same columns as an expected one.
-fn others(environment: &Environment, key: &Key, state: &State, conditions: &Conditions) -> Result<HashSet<String>, JudgeError> {
+fn others(
+    environment: &Environment,
+    key: &Key,
+    state: &State,
+    conditions: &Conditions,
+) -> Result<HashSet<String>, JudgeError> {
     let tables = 0..environment.catalog().tables.len();
     let snapshot = snapshot::read(environment, state, conditions, tables)?;
     let mut others = HashSet::new();
@@ -151,7 +156,8 @@ fn others(environment: &Environment, key: &Key, state: &State, conditions: &Cond
 fn neighbours(key: &Key, solution: &PlayedSolution) -> HashSet<String> {
     let observed = solution.observed();
     let texts = || observed.iter().filter_map(|(name, value)| value.as_str().map(|text| (name, normal(text))));
-    let names: HashSet<&String> = texts().filter(|(_, text)| key.wants(text) || key.is_longer(text)).map(|(name, _)| name).collect();
+    let names: HashSet<&String> =
+        texts().filter(|(_, text)| key.wants(text) || key.is_longer(text)).map(|(name, _)| name).collect();
     texts().filter(|(name, _)| names.contains(name)).map(|(_, text)| text).collect()
 }
 
@@ -191,10 +197,7 @@ pub(crate) fn judge(key: &Key, answer: &str) -> Judged {
     }
     match surplus(key, &stated, &words) {
         Some(reason) => fail(reason),
-        None => Judged {
-            passed: true,
-            reason: "the answer states what was asked for".to_owned(),
-        },
+        None => Judged { passed: true, reason: "the answer states what was asked for".to_owned() },
     }
 }
 
@@ -218,7 +221,10 @@ fn surplus(key: &Key, stated: &Facts, words: &str) -> Option<String> {
     }
     let masked = mask(words, key);
     let longer = phrases(words).filter(|phrase| key.is_longer(phrase));
-    phrases(&masked).chain(longer).find(|phrase| key.others.contains(phrase)).map(|name| format!("the answer also names {name:?}"))
+    phrases(&masked)
+        .chain(longer)
+        .find(|phrase| key.others.contains(phrase))
+        .map(|name| format!("the answer also names {name:?}"))
 }
 
 /// The words of a text with every expected name replaced by a bar, so that a name within a name isn't found.
@@ -253,7 +259,8 @@ pub(crate) fn contains_phrase(words: &str, phrase: &str) -> bool {
 /// The part of an answer that is judged.
 pub(crate) fn answer_line(answer: &str) -> &str {
     let marked = |line: &'_ str| -> Option<usize> {
-        let start = line.len() - line.trim_start_matches(|letter: char| letter.is_whitespace() || "*_#>-`".contains(letter)).len();
+        let start = line.len()
+            - line.trim_start_matches(|letter: char| letter.is_whitespace() || "*_#>-`".contains(letter)).len();
         let rest = &line[start..];
         let word = rest.get(..6)?;
         let after = rest[6..].trim_start_matches(['*', '_', ' ']);
@@ -282,11 +289,7 @@ fn shown_day(day: Day) -> String {
 /// A day in ISO form, and nothing else.
 pub(crate) fn iso_day(text: &str) -> Option<Day> {
     let date: jiff::civil::Date = text.trim().parse().ok()?;
-    (text.trim().len() == 10).then(|| Day {
-        year: Some(date.year()),
-        month: date.month(),
-        day: date.day(),
-    })
+    (text.trim().len() == 10).then(|| Day { year: Some(date.year()), month: date.month(), day: date.day() })
 }
 
 const MONTH: &str = "(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\\.?";
@@ -304,8 +307,11 @@ static MONTH_FIRST: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(r"(?i)\b{MONTH}\s+(?:the\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(?P<year>\d{{4}}))?\b"))
 });
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b\d{1,2}:\d{2}(?::\d{2})?\b"));
-static NUMBER: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?P<sign>[-−]\s?)?(?:[$€£]\s?)?(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})*,\d{2}\b|\d+,\d{2}\b|\d+(?:\.\d+)?)"));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?P<sign>[-−]\s?)?(?:[$€£]\s?)?(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})*,\d{2}\b|\d+,\d{2}\b|\d+(?:\.\d+)?)",
+    )
+});
 
 /// The numbers and dates that a text states.
 pub(crate) fn facts(text: &str) -> Facts {
@@ -351,7 +357,8 @@ fn captured_number(text: &str, found: &regex::Captures<'_>) -> Option<f64> {
     let (whole, digits) = (found.get(0)?, found.name("digits")?);
     let before = text[..whole.start()].chars().next_back();
     let signed = found.name("sign").is_some();
-    let within_word = before.is_some_and(|letter| letter.is_alphabetic() || letter == '_' || (letter.is_numeric() && !signed));
+    let within_word =
+        before.is_some_and(|letter| letter.is_alphabetic() || letter == '_' || (letter.is_numeric() && !signed));
     let after = &text[digits.end()..];
     let ordinal = ["st", "nd", "rd", "th"].iter().any(|suffix| after.starts_with(suffix));
     if within_word || ordinal || after.starts_with('_') {
@@ -376,8 +383,27 @@ fn plain_digits(digits: &str) -> String {
 /// The value of a number word, zero to twenty and the tens.
 pub(crate) fn number_word(word: &str) -> Option<f64> {
     const WORDS: [&str; 21] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-        "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
     ];
     const TENS: [&str; 7] = ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     let number = |position: usize| u32::try_from(position).ok().map(f64::from);

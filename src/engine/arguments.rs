@@ -76,11 +76,7 @@ impl Inputs {
         let Value::Object(served) = served else {
             return Err("inputSchema is not an object".to_owned());
         };
-        Ok(Self {
-            schema: std::sync::Arc::new(served),
-            validator,
-            inputs,
-        })
+        Ok(Self { schema: std::sync::Arc::new(served), validator, inputs })
     }
 
     /// The schema as agents see it.
@@ -204,10 +200,7 @@ fn limit_message(kind: &ValidationErrorKind, error: &jsonschema::ValidationError
 /// What JSON allows and SQLite can't hold: integers beyond 64 bits, texts with NUL, texts beyond any column.
 fn beyond_sqlite(path: &str, value: &Value, problems: &mut Vec<Problem>) {
     let mut problem = |message: &str| {
-        problems.push(Problem {
-            path: path.to_owned(),
-            message: message.to_owned(),
-        });
+        problems.push(Problem { path: path.to_owned(), message: message.to_owned() });
     };
     match value {
         Value::String(text) if text.contains('\0') => problem("must not contain the NUL character"),

@@ -106,7 +106,8 @@ impl Catalog {
 }
 
 fn table(connection: &Connection, name: String, strict: bool) -> Result<Table, rusqlite::Error> {
-    let mut statement = connection.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")?;
+    let mut statement =
+        connection.prepare("SELECT name, type, pk FROM pragma_table_xinfo(?1) WHERE hidden = 0 ORDER BY cid")?;
     let found = statement
         .query_map([&name], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)))?
         .collect::<Result<Vec<_>, _>>()?;
@@ -114,9 +115,12 @@ fn table(connection: &Connection, name: String, strict: bool) -> Result<Table, r
         found.iter().enumerate().filter(|(_, column)| column.2 > 0).map(|(index, column)| (column.2, index)).collect();
     key.sort_unstable();
     let key: Vec<usize> = key.into_iter().map(|(_, index)| index).collect();
-    let sql: String = connection.query_row("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1", [&name], |row| row.get(0))?;
+    let sql: String =
+        connection
+            .query_row("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1", [&name], |row| row.get(0))?;
     let without_rowid: bool =
-        connection.query_row("SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", [&name], |row| row.get(0))?;
+        connection
+            .query_row("SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", [&name], |row| row.get(0))?;
     let rowid = match key.as_slice() {
         [column] if !without_rowid && found[*column].1.eq_ignore_ascii_case("INTEGER") => Some(*column),
         _ => None,
@@ -153,12 +157,14 @@ pub(crate) fn quote(identifier: &str) -> String {
 }
 
 fn unique(connection: &Connection, name: &str, columns: &[String]) -> Result<Vec<Vec<usize>>, rusqlite::Error> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND origin <> 'pk' AND partial = 0")?;
+    let mut statement = connection
+        .prepare("SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND origin <> 'pk' AND partial = 0")?;
     let indexes = statement.query_map([name], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let mut unique = Vec::new();
     for index in indexes {
         let mut statement = connection.prepare("SELECT name FROM pragma_index_info(?1)")?;
-        let names = statement.query_map([&index], |row| row.get::<_, Option<String>>(0))?.collect::<Result<Vec<_>, _>>()?;
+        let names =
+            statement.query_map([&index], |row| row.get::<_, Option<String>>(0))?.collect::<Result<Vec<_>, _>>()?;
         let positions: Option<Vec<usize>> =
             names.iter().map(|name| columns.iter().position(|column| Some(column) == name.as_ref())).collect();
         unique.extend(positions);
@@ -168,10 +174,16 @@ fn unique(connection: &Connection, name: &str, columns: &[String]) -> Result<Vec
 
 fn references(connection: &Connection, catalog: &Catalog, index: usize) -> Result<Vec<Reference>, rusqlite::Error> {
     let table = &catalog.tables[index];
-    let mut statement = connection.prepare("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq")?;
+    let mut statement = connection
+        .prepare("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq")?;
     let rows = statement
         .query_map([&table.name], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?, row.get::<_, Option<String>>(3)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, Option<String>>(3)?,
+            ))
         })?
         .collect::<Result<Vec<_>, _>>()?;
     let mut references: Vec<(i64, Reference)> = Vec::new();
@@ -180,11 +192,7 @@ fn references(connection: &Connection, catalog: &Catalog, index: usize) -> Resul
             continue;
         };
         if references.last().is_none_or(|(last, _)| *last != id) {
-            let reference = Reference {
-                columns: Vec::new(),
-                table: target,
-                targets: Vec::new(),
-            };
+            let reference = Reference { columns: Vec::new(), table: target, targets: Vec::new() };
             references.push((id, reference));
         }
         if let Some((_, reference)) = references.last_mut() {

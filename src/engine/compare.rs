@@ -75,10 +75,7 @@ struct Side {
 
 impl Side {
     fn new(rules: &Rules<'_>, delta: &Delta) -> Self {
-        let mut side = Self {
-            signatures: HashMap::new(),
-            targets: HashMap::new(),
-        };
+        let mut side = Self { signatures: HashMap::new(), targets: HashMap::new() };
         let references = || rules.catalog.tables.iter().flat_map(|table| &table.references);
         for reference in references() {
             let Some(table) = delta.get(&reference.table) else { continue };
@@ -192,7 +189,11 @@ impl Pair<'_> {
             differences.push(format!("{}: a row should be gone: {}", self.table.name, row_json(self.table, row)));
         }
         for (_, row) in actual.iter().filter(|(key, _)| !expected.contains_key(*key)) {
-            differences.push(format!("{}: a row was removed that should have stayed: {}", self.table.name, row_json(self.table, row)));
+            differences.push(format!(
+                "{}: a row was removed that should have stayed: {}",
+                self.table.name,
+                row_json(self.table, row)
+            ));
         }
     }
 
@@ -208,7 +209,11 @@ impl Pair<'_> {
                 }
                 (None, Some((before, after))) if !self.expected.1.removed.contains_key(key) => {
                     let cells = self.moved(before, after);
-                    differences.push(format!("{} {}: should not have changed: {cells}", self.table.name, shown_key(key)));
+                    differences.push(format!(
+                        "{} {}: should not have changed: {cells}",
+                        self.table.name,
+                        shown_key(key)
+                    ));
                 }
                 (Some((before, wanted)), Some((_, found))) => self.cells(key, before, wanted, found, differences),
                 _ => {}
@@ -217,8 +222,10 @@ impl Pair<'_> {
     }
 
     fn moved(&self, before: &Row, after: &Row) -> String {
-        let moved = self.table.columns.iter().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
-        let moved = moved.map(|(column, (before, after))| format!("{column} from {} to {}", before.to_json(), after.to_json()));
+        let moved =
+            self.table.columns.iter().zip(before.iter().zip(after)).filter(|(_, (before, after))| before != after);
+        let moved =
+            moved.map(|(column, (before, after))| format!("{column} from {} to {}", before.to_json(), after.to_json()));
         moved.collect::<Vec<_>>().join(", ")
     }
 
@@ -256,10 +263,18 @@ impl Pair<'_> {
         let missing: Vec<&Row> = missing.into_values().flatten().collect();
         let surplus: Vec<&Row> = surplus.into_values().flatten().collect();
         for row in missing {
-            differences.push(format!("{}: a row should have been added: {}", self.table.name, row_json(self.table, row)));
+            differences.push(format!(
+                "{}: a row should have been added: {}",
+                self.table.name,
+                row_json(self.table, row)
+            ));
         }
         for row in surplus {
-            differences.push(format!("{}: a row was added that shouldn't: {}", self.table.name, row_json(self.table, row)));
+            differences.push(format!(
+                "{}: a row was added that shouldn't: {}",
+                self.table.name,
+                row_json(self.table, row)
+            ));
         }
     }
 

@@ -63,10 +63,7 @@ pub(crate) enum ExecuteError {
 
 impl From<DatabaseError> for ExecuteError {
     fn from(err: DatabaseError) -> Self {
-        Self::Fault {
-            line: 0,
-            message: err.to_string(),
-        }
+        Self::Fault { line: 0, message: err.to_string() }
     }
 }
 
@@ -108,12 +105,7 @@ pub(crate) fn execute(
 fn rejected(program: &Program, halt: Halt, slots: &[SqlValue], skipped: Skipped) -> Result<Executed, ExecuteError> {
     match halt {
         Halt::Error(err) => Err(err),
-        Halt::Limit { code, message } => Ok(Executed::Rejected {
-            step: None,
-            code: code.to_owned(),
-            message,
-            skipped,
-        }),
+        Halt::Limit { code, message } => Ok(Executed::Rejected { step: None, code: code.to_owned(), message, skipped }),
         Halt::Refused { step } => match program.steps.get(step).map(|step| &step.action) {
             Some(Action::Guard { refusal, .. }) => Ok(Executed::Rejected {
                 step: Some(step),
@@ -121,10 +113,7 @@ fn rejected(program: &Program, halt: Halt, slots: &[SqlValue], skipped: Skipped)
                 message: message(refusal, slots),
                 skipped,
             }),
-            _ => Err(ExecuteError::Fault {
-                line: 0,
-                message: "a step that is no guard refused".to_owned(),
-            }),
+            _ => Err(ExecuteError::Fault { line: 0, message: "a step that is no guard refused".to_owned() }),
         },
     }
 }
@@ -224,9 +213,7 @@ fn member_value(member: &Member, bound: &Bound<'_>, slots: &[SqlValue], bytes: &
     match member.shape {
         Shape::Rows => Ok(Value::Array(values)),
         Shape::Row { optional: true } => Ok(values.pop().unwrap_or(Value::Null)),
-        Shape::Row { optional: false } | Shape::Value => {
-            values.pop().ok_or_else(|| fault(query, "gave no row"))
-        }
+        Shape::Row { optional: false } | Shape::Value => values.pop().ok_or_else(|| fault(query, "gave no row")),
     }
 }
 
@@ -255,10 +242,7 @@ fn too_large(what: &str) -> Halt {
 }
 
 fn fault(query: &Query, message: &str) -> Halt {
-    Halt::Error(ExecuteError::Fault {
-        line: query.line,
-        message: format!("{message}: {}", query.sql),
-    })
+    Halt::Error(ExecuteError::Fault { line: query.line, message: format!("{message}: {}", query.sql) })
 }
 
 fn halt(err: &rusqlite::Error, query: &Query, bound: &Bound<'_>) -> Halt {

@@ -16,7 +16,7 @@ use super::state::{Conditions, State, budget};
 use super::verify::ExpectedCache;
 use super::{output, program, solution, task};
 use crate::clock;
-use crate::database::{self, Bound, BuildErrorKind, ImageSource, Overlay, Pool, SourceFile, Operation};
+use crate::database::{self, Bound, BuildErrorKind, ImageSource, Operation, Overlay, Pool, SourceFile};
 use crate::id::{EnvironmentName, ToolName};
 use crate::package::diagnostic::{Code, Diagnostic, Severity};
 use crate::package::files::{ActorsFile, At, ToolFile};
@@ -43,21 +43,14 @@ impl Environment {
         let (package, mut findings) = package::read(directory);
         let environment = package.and_then(|package| compile(package, &mut findings));
         let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
-        Loaded {
-            environment: environment.filter(|_| !broken).map(Arc::new),
-            diagnostics: findings,
-        }
+        Loaded { environment: environment.filter(|_| !broken).map(Arc::new), diagnostics: findings }
     }
 }
 
 fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Environment> {
     let clock_ms = clock::parse(&package.environment.clock)?;
     let name = EnvironmentName::parse(&package.environment.name).ok()?;
-    let source = ImageSource {
-        schema: &package.schema,
-        data: &package.data,
-        clock_ms,
-    };
+    let source = ImageSource { schema: &package.schema, data: &package.data, clock_ms };
     let image = match database::build_image(&source) {
         Ok(image) => Arc::new(image),
         Err(errors) => {
@@ -103,11 +96,7 @@ fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Environme
 }
 
 fn conditions(package: &Package, clock_ms: i64) -> Conditions {
-    Conditions {
-        seed: 0,
-        clock_ms,
-        actor: package.environment.actors.default.value.clone(),
-    }
+    Conditions { seed: 0, clock_ms, actor: package.environment.actors.default.value.clone() }
 }
 
 fn build_finding(error: &database::BuildError) -> Diagnostic {
@@ -126,22 +115,20 @@ fn build_finding(error: &database::BuildError) -> Diagnostic {
 }
 
 fn actors(plain: &Connection, file: &At<ActorsFile>, findings: &mut Vec<Diagnostic>) -> Vec<Actor> {
-    let query = format!("SELECT {0}, {1} FROM {2} ORDER BY {0}", quote(&file.id), quote(&file.name), quote(&file.table));
+    let query =
+        format!("SELECT {0}, {1} FROM {2} ORDER BY {0}", quote(&file.id), quote(&file.name), quote(&file.table));
     let read = || -> Result<Vec<Actor>, rusqlite::Error> {
         let mut statement = plain.prepare(&query)?;
-        let rows = statement.query_map([], |row| {
-            Ok(Actor {
-                id: to_json(row.get::<_, SqlValue>(0)?),
-                name: row.get(1)?,
-            })
-        })?;
+        let rows =
+            statement.query_map([], |row| Ok(Actor { id: to_json(row.get::<_, SqlValue>(0)?), name: row.get(1)? }))?;
         rows.collect()
     };
     let unknown = |line, message| Diagnostic::new(Code::ReferenceUnknown, ENVIRONMENT_FILE, line, message);
     match read() {
         Ok(actors) => {
             if !actors.iter().any(|actor| actor.id == file.default.value) {
-                let message = format!("no row of {} has the default actor's id {}", file.table.value, file.default.value);
+                let message =
+                    format!("no row of {} has the default actor's id {}", file.table.value, file.default.value);
                 findings.push(unknown(file.default.line, message));
             }
             actors
@@ -153,7 +140,12 @@ fn actors(plain: &Connection, file: &At<ActorsFile>, findings: &mut Vec<Diagnost
     }
 }
 
-fn private(plain: &Connection, package: &Package, catalog: &Catalog, findings: &mut Vec<Diagnostic>) -> BTreeMap<usize, String> {
+fn private(
+    plain: &Connection,
+    package: &Package,
+    catalog: &Catalog,
+    findings: &mut Vec<Diagnostic>,
+) -> BTreeMap<usize, String> {
     let mut private = BTreeMap::new();
     for (table, entry) in &package.environment.private {
         let condition = private_condition(entry);
@@ -171,7 +163,9 @@ fn private(plain: &Connection, package: &Package, catalog: &Catalog, findings: &
             Ok(_) => {
                 private.insert(index, condition);
             }
-            Err(err) => findings.push(unknown(format!("the condition of {table} under private doesn't compile: {err}"))),
+            Err(err) => {
+                findings.push(unknown(format!("the condition of {table} under private doesn't compile: {err}")))
+            }
         }
     }
     private
@@ -193,7 +187,12 @@ fn history(package: &Package, catalog: &Catalog, findings: &mut Vec<Diagnostic>)
     history
 }
 
-fn tools(package: &Package, catalog: &Catalog, bound: &Bound<'_>, findings: &mut Vec<Diagnostic>) -> IndexMap<ToolName, Tool> {
+fn tools(
+    package: &Package,
+    catalog: &Catalog,
+    bound: &Bound<'_>,
+    findings: &mut Vec<Diagnostic>,
+) -> IndexMap<ToolName, Tool> {
     let mut tools = IndexMap::new();
     for file in &package.tools {
         if let (Some(tool), Ok(name)) = (tool(file, catalog, bound, findings), ToolName::parse(&file.name)) {
@@ -246,9 +245,8 @@ fn tables(catalog: &Catalog, tools: &IndexMap<ToolName, Tool>, findings: &mut Ve
         if !table.strict {
             findings.push(report(Code::TableNotStrict, format!("the table {} is not STRICT", table.name)));
         }
-        let inserts = |tool: &Tool| {
-            tool.program.writes.get(&table.name).is_some_and(|kinds| kinds.contains(&Operation::Insert))
-        };
+        let inserts =
+            |tool: &Tool| tool.program.writes.get(&table.name).is_some_and(|kinds| kinds.contains(&Operation::Insert));
         if table.generates_key() && !table.autoincrement && tools.values().any(inserts) {
             let message = format!("tools add rows to {}, whose ids can be used again after a delete", table.name);
             findings.push(report(Code::TableReusesIds, message));

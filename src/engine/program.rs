@@ -130,14 +130,8 @@ pub(crate) fn compile(
 ) -> Program {
     let mut slots: Vec<String> = CONTEXT.map(str::to_owned).into();
     slots.extend(inputs.iter().cloned());
-    let mut compiler = Compiler {
-        tool: &tool.name,
-        bound,
-        slots,
-        used: BTreeSet::new(),
-        writes: BTreeMap::new(),
-        findings,
-    };
+    let mut compiler =
+        Compiler { tool: &tool.name, bound, slots, used: BTreeSet::new(), writes: BTreeMap::new(), findings };
     for input in inputs {
         if CONTEXT.contains(&input.as_str()) {
             let message = format!("the input {input} hides the parameter :{input} that every call has");
@@ -179,11 +173,7 @@ impl Compiler<'_, '_> {
         let action = match step {
             StepFile { guard: Some(sql), code: Some(code), error: Some(error), .. } => {
                 let (query, _) = self.read(sql)?;
-                let refusal = Refusal {
-                    code: code.value.clone(),
-                    template: self.template(error),
-                    line: code.line,
-                };
+                let refusal = Refusal { code: code.value.clone(), template: self.template(error), line: code.line };
                 Action::Guard { query, refusal }
             }
             StepFile { bind: Some(sql), .. } => self.bind(sql)?,
@@ -199,7 +189,8 @@ impl Compiler<'_, '_> {
         let mut into = Vec::new();
         for column in &info.columns {
             if self.slots.contains(&column.name) {
-                let message = format!("the column {} of a let is already a parameter; name it otherwise with AS", column.name);
+                let message =
+                    format!("the column {} of a let is already a parameter; name it otherwise with AS", column.name);
                 self.report(Code::ColumnName, sql.line, message);
             } else if !plain_name(&column.name) {
                 let message = format!("the column {:?} of a let needs a plain name", column.name);
@@ -232,22 +223,20 @@ impl Compiler<'_, '_> {
         };
         let (query, info) = self.read(sql)?;
         let columns = self.columns(&info, output, shape);
-        Some(Member {
-            name: name.to_owned(),
-            query,
-            shape,
-            columns,
-        })
+        Some(Member { name: name.to_owned(), query, shape, columns })
     }
 
     fn columns(&mut self, info: &StatementInfo, output: &At<ReturnFile>, shape: Shape) -> Vec<Column> {
         let mut columns: Vec<Column> = Vec::new();
         for found in &info.columns {
-            if shape != Shape::Value && (!plain_name(&found.name) || columns.iter().any(|column| column.name == found.name)) {
+            if shape != Shape::Value
+                && (!plain_name(&found.name) || columns.iter().any(|column| column.name == found.name))
+            {
                 let message = format!("the column {:?} of the result needs a plain name of its own", found.name);
                 self.report(Code::ColumnName, output.line, message);
             }
-            let declared = if shape == Shape::Value { output.value_type.as_ref() } else { output.types.get(&found.name) };
+            let declared =
+                if shape == Shape::Value { output.value_type.as_ref() } else { output.types.get(&found.name) };
             let json = output.json.iter().any(|name| name.value == found.name);
             columns.push(self.column(found, declared, json));
         }
@@ -269,19 +258,12 @@ impl Compiler<'_, '_> {
             Some(json_type) => vec![json_type],
             None => Vec::new(),
         };
-        let mut column_type = ColumnType {
-            inferred: declared_types.is_empty(),
-            types: declared_types,
-            nullable: found.nullable,
-        };
+        let mut column_type =
+            ColumnType { inferred: declared_types.is_empty(), types: declared_types, nullable: found.nullable };
         if let Some(text) = declared {
             match JsonType::parse(text) {
                 Some((json_type, nullable)) => {
-                    column_type = ColumnType {
-                        types: vec![json_type],
-                        nullable,
-                        inferred: false,
-                    };
+                    column_type = ColumnType { types: vec![json_type], nullable, inferred: false };
                 }
                 None => self.report(Code::TypeInvalid, text.line, format!("{:?} is no type", text.value)),
             }
@@ -336,11 +318,7 @@ impl Compiler<'_, '_> {
                 }
             }
         }
-        let query = Query {
-            sql: Arc::from(sql.trim()),
-            slots,
-            line: sql.line,
-        };
+        let query = Query { sql: Arc::from(sql.trim()), slots, line: sql.line };
         Some((query, info))
     }
 
@@ -353,7 +331,9 @@ impl Compiler<'_, '_> {
             pieces.push(Piece::Text(rest[..start].to_owned()));
             match self.slots.iter().position(|slot| slot == name) {
                 Some(slot) => pieces.push(Piece::Slot(slot)),
-                None => self.report(Code::ParameterUnknown, error.line, format!("nothing provides {{{name}}} of the error")),
+                None => {
+                    self.report(Code::ParameterUnknown, error.line, format!("nothing provides {{{name}}} of the error"))
+                }
             }
             rest = &rest[start + length + 1..];
         }

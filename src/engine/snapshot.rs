@@ -168,7 +168,11 @@ pub struct RowDiff {
 }
 
 /// What changed from the initial database to `state`.
-pub(crate) fn diff(environment: &Environment, state: &State, conditions: &Conditions) -> Result<Vec<TableDiff>, JudgeError> {
+pub(crate) fn diff(
+    environment: &Environment,
+    state: &State,
+    conditions: &Conditions,
+) -> Result<Vec<TableDiff>, JudgeError> {
     let tables: &BTreeSet<usize> = &state.written;
     let before = read(environment, &State::default(), conditions, tables.iter().copied())?;
     let after = read(environment, state, conditions, tables.iter().copied())?;
@@ -184,10 +188,7 @@ fn table_diff(table: &Table, delta: &TableDelta) -> TableDiff {
         changed: delta
             .changed
             .values()
-            .map(|(before, after)| RowDiff {
-                before: row_json(table, before),
-                after: row_json(table, after),
-            })
+            .map(|(before, after)| RowDiff { before: row_json(table, before), after: row_json(table, after) })
             .collect(),
     }
 }

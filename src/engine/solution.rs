@@ -91,15 +91,13 @@ pub(crate) fn play(
     let mut calls: Vec<Played> = Vec::new();
     for (index, call) in task.solution().iter().enumerate() {
         let arguments = resolve_all(environment, call, index, &calls)?;
-        let tool = environment.tools().get(&call.tool).ok_or_else(|| SolutionError::UnknownTool {
-            call: index,
-            tool: call.tool.clone(),
-        })?;
-        let called = state.call(environment, conditions, tool, &arguments, None).map_err(|source| SolutionError::Execute {
-            call: index,
-            tool: call.tool.clone(),
-            source,
-        })?;
+        let tool = environment
+            .tools()
+            .get(&call.tool)
+            .ok_or_else(|| SolutionError::UnknownTool { call: index, tool: call.tool.clone() })?;
+        let called = state
+            .call(environment, conditions, tool, &arguments, None)
+            .map_err(|source| SolutionError::Execute { call: index, tool: call.tool.clone(), source })?;
         if called.observation.is_error() {
             return Err(SolutionError::Refused {
                 call: index,
@@ -119,11 +117,7 @@ pub(crate) fn play(
 
 /// The conditions under which a task is solved by default.
 pub(crate) fn conditions(environment: &Environment, task: &Task, seed: u64) -> Conditions {
-    Conditions {
-        seed,
-        clock_ms: environment.clock_ms(),
-        actor: task.actor().clone(),
-    }
+    Conditions { seed, clock_ms: environment.clock_ms(), actor: task.actor().clone() }
 }
 
 /// Every result that the environment's own solutions see, with its tool.
@@ -176,7 +170,9 @@ pub(crate) fn resolve(environment: &Environment, source: &Source, earlier: &[Pla
 /// SQL of a derived argument as a statement: an expression may leave SELECT out.
 pub(crate) fn derived_statement(sql: &str) -> String {
     let starts = sql.trim_start().get(..6).unwrap_or_default();
-    if starts.eq_ignore_ascii_case("select") || sql.trim_start().get(..4).is_some_and(|start| start.eq_ignore_ascii_case("with")) {
+    if starts.eq_ignore_ascii_case("select")
+        || sql.trim_start().get(..4).is_some_and(|start| start.eq_ignore_ascii_case("with"))
+    {
         sql.to_owned()
     } else {
         format!("SELECT {sql}")
@@ -184,11 +180,7 @@ pub(crate) fn derived_statement(sql: &str) -> String {
 }
 
 fn derive(environment: &Environment, sql: &str, earlier: &[Played]) -> Result<Value, String> {
-    let moment = State::default().moment(&Conditions {
-        seed: 0,
-        clock_ms: environment.clock_ms(),
-        actor: Value::Null,
-    });
+    let moment = State::default().moment(&Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null });
     let pool = environment.pool();
     let bound = pool.bind(&Overlay::default(), moment, budget(None)).map_err(|err| err.to_string())?;
     let statement = derived_statement(sql);
@@ -216,7 +208,10 @@ pub(crate) fn find<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
         if let Some(selector) = rest.strip_prefix('[') {
             let (selector, after) = selector.split_once(']')?;
             let (field, wanted) = selector.split_once('=')?;
-            found = found.as_array()?.iter().find(|element| element.get(field).is_some_and(|field| plain(field) == wanted))?;
+            found = found
+                .as_array()?
+                .iter()
+                .find(|element| element.get(field).is_some_and(|field| plain(field) == wanted))?;
             rest = after.strip_prefix('.').unwrap_or(after);
         } else {
             let end = rest.find(['.', '[']).unwrap_or(rest.len());

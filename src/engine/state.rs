@@ -95,7 +95,8 @@ impl Observation {
             Self::Completed(result) => result.clone(),
             Self::Rejected { code, message } => json!({"error": {"code": code, "message": message}}),
             Self::InvalidArguments { problems } => {
-                let listed: Vec<String> = problems.iter().map(|problem| format!("{} {}", problem.path, problem.message)).collect();
+                let listed: Vec<String> =
+                    problems.iter().map(|problem| format!("{} {}", problem.path, problem.message)).collect();
                 let message = format!("invalid arguments: {}", listed.join("; "));
                 json!({"error": {"code": "invalid_arguments", "message": message, "problems": problems}})
             }
@@ -161,19 +162,9 @@ impl State {
                     self.commits += 1;
                     self.written.extend(tool.written_tables());
                 }
-                Ok(Called {
-                    observation: Observation::Completed(result),
-                    refused_by: None,
-                    changed,
-                    skipped,
-                })
+                Ok(Called { observation: Observation::Completed(result), refused_by: None, changed, skipped })
             }
-            Executed::Rejected {
-                step,
-                code,
-                message,
-                skipped,
-            } => Ok(Called {
+            Executed::Rejected { step, code, message, skipped } => Ok(Called {
                 observation: Observation::Rejected { code, message },
                 refused_by: step,
                 changed: false,
@@ -184,11 +175,7 @@ impl State {
 
     /// The moment under which the state's next call runs.
     pub(crate) fn moment(&self, conditions: &Conditions) -> Moment {
-        Moment {
-            now_ms: self.now_ms(conditions),
-            seed: conditions.seed,
-            commits: self.commits,
-        }
+        Moment { now_ms: self.now_ms(conditions), seed: conditions.seed, commits: self.commits }
     }
 
     /// Context and inputs as a program takes them.
@@ -214,9 +201,5 @@ impl State {
 
 /// The budget of a call.
 pub(crate) fn budget(deadline: Option<Instant>) -> Budget {
-    Budget {
-        steps_max: STEPS_MAX,
-        deadline,
-        pages_max: PAGES_MAX,
-    }
+    Budget { steps_max: STEPS_MAX, deadline, pages_max: PAGES_MAX }
 }

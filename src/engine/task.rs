@@ -159,14 +159,15 @@ pub(super) fn compile(
 
 fn instruction(file: &TaskFile) -> String {
     let asked = file.instruction.trim();
-    if file.verify.answer.is_empty() {
-        asked.to_owned()
-    } else {
-        format!("{asked}\n\n{ANSWER_LINE}")
-    }
+    if file.verify.answer.is_empty() { asked.to_owned() } else { format!("{asked}\n\n{ANSWER_LINE}") }
 }
 
-fn free_columns(name: &TaskName, file: &TaskFile, catalog: &Catalog, findings: &mut Vec<Diagnostic>) -> Vec<(usize, usize)> {
+fn free_columns(
+    name: &TaskName,
+    file: &TaskFile,
+    catalog: &Catalog,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<(usize, usize)> {
     let mut columns = Vec::new();
     for path in &file.verify.free {
         let found = path.split_once('.').and_then(|(table, column)| {
@@ -191,11 +192,7 @@ fn solution(file: &TaskFile, tools: &IndexMap<ToolName, Tool>) -> Vec<SolutionCa
             // Unknown tools are reported by package::checks::tasks.
             let (tool, _) = tools.get_key_value(call.tool.as_str())?;
             let arguments = call.arguments.iter().map(|(name, value)| (name.clone(), source(&value.value))).collect();
-            Some(SolutionCall {
-                tool: tool.clone(),
-                arguments,
-                line: call.line,
-            })
+            Some(SolutionCall { tool: tool.clone(), arguments, line: call.line })
         })
         .collect()
 }

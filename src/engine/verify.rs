@@ -47,11 +47,7 @@ impl Verdict {
     /// The verdict of these checks.
     pub(crate) fn of(checks: Vec<CheckResult>) -> Self {
         let passed = checks.iter().all(|check| check.passed);
-        Self {
-            reward: Some(if passed { 1.0 } else { 0.0 }),
-            passed,
-            checks,
-        }
+        Self { reward: Some(if passed { 1.0 } else { 0.0 }), passed, checks }
     }
 
     /// The verdict on a faulted episode: none.
@@ -61,11 +57,7 @@ impl Verdict {
             passed: false,
             reason: "the environment faulted; discard this sample".to_owned(),
         };
-        Self {
-            reward: None,
-            passed: false,
-            checks: vec![check],
-        }
+        Self { reward: None, passed: false, checks: vec![check] }
     }
 }
 
@@ -128,7 +120,11 @@ pub(crate) struct ExpectedCache {
 }
 
 /// The expected outcome of `task` under `conditions`.
-pub(crate) fn expected(environment: &Environment, task: &Task, conditions: &Conditions) -> Result<Arc<Expected>, JudgeError> {
+pub(crate) fn expected(
+    environment: &Environment,
+    task: &Task,
+    conditions: &Conditions,
+) -> Result<Arc<Expected>, JudgeError> {
     let key = (task.name().clone(), conditions.seed, conditions.actor.to_string());
     let entries = &environment.expected().entries;
     if let Some(found) = entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
@@ -155,11 +151,7 @@ fn compute(environment: &Environment, task: &Task, conditions: &Conditions) -> R
     let delta_again = changes(environment, &again.state, &later, &played.state.written)?;
     let volatile = compare::volatile(environment.catalog(), &delta, &delta_again);
     let key = answer::key(environment, task, &played, conditions)?;
-    Ok(Expected {
-        delta,
-        volatile,
-        answer: key,
-    })
+    Ok(Expected { delta, volatile, answer: key })
 }
 
 /// What changed in `tables` from the initial database to `state`.
@@ -186,11 +178,7 @@ pub(crate) fn judge(
     let mut checks = vec![state_check(environment, task, conditions, state, &expected)?];
     if task.has_answer() {
         let Judged { passed, reason } = answer::judge(&expected.answer, answer.unwrap_or_default());
-        checks.push(CheckResult {
-            name: ANSWER_CHECK.to_owned(),
-            passed,
-            reason,
-        });
+        checks.push(CheckResult { name: ANSWER_CHECK.to_owned(), passed, reason });
     }
     checks.extend(sql_checks(environment, task, conditions, state)?);
     Ok(Verdict::of(checks))
@@ -242,10 +230,8 @@ fn sql_checks(
     let bound = environment.judging_pool().bind(&state.overlay, state.moment(conditions), budget(None))?;
     let mut checks = Vec::new();
     for check in task.checks() {
-        let failed = |err: rusqlite::Error| JudgeError::Check {
-            name: check.name.value.clone(),
-            message: err.to_string(),
-        };
+        let failed =
+            |err: rusqlite::Error| JudgeError::Check { name: check.name.value.clone(), message: err.to_string() };
         let mut statement = bound.prepare(&check.sql).map_err(failed)?;
         let mut rows = statement.raw_query();
         let value = match rows.next().map_err(failed)? {

@@ -56,15 +56,7 @@ pub(super) async fn in_episode(State(front): State<Front>, request: Request) -> 
     };
     let live = path.and_then(|EpisodePath(id)| Ok(front.farm.episode(&id)?));
     match live {
-        Ok(live) => {
-            forward(
-                &front,
-                Arc::clone(live.environment()),
-                in_live(live),
-                message,
-            )
-            .await
-        }
+        Ok(live) => forward(&front, Arc::clone(live.environment()), in_live(live), message).await,
         Err(error) => error.into_json_rpc(message.id.as_ref()),
     }
 }
@@ -139,36 +131,16 @@ impl Place {
 async fn place(front: &Front, parts: &mut axum::http::request::Parts) -> Result<Place, ApiError> {
     let EnvironmentPath(environment) = EnvironmentPath::from_request_parts(parts, front).await?;
     let Parameters(play) = Parameters::<Play>::from_request_parts(parts, front).await?;
-    let task = play
-        .task
-        .map(|task| task_name(&environment, &task))
-        .transpose()?;
-    if play
-        .alias
-        .as_ref()
-        .is_some_and(|alias| alias.len() > ALIAS_BYTES_MAX)
-    {
+    let task = play.task.map(|task| task_name(&environment, &task)).transpose()?;
+    if play.alias.as_ref().is_some_and(|alias| alias.len() > ALIAS_BYTES_MAX) {
         let message = format!("?as= takes at most {ALIAS_BYTES_MAX} bytes");
         return Err(ApiError::new(Code::InvalidUrl, message));
     }
-    let address = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(address)| *address);
-    Ok(Place {
-        environment,
-        task,
-        seed: play.seed.unwrap_or_default(),
-        alias: play.alias,
-        address,
-    })
+    let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address);
+    Ok(Place { environment, task, seed: play.seed.unwrap_or_default(), alias: play.alias, address })
 }
 
-fn scratch_episode(
-    front: &Front,
-    place: &Place,
-    message: &Message,
-) -> Result<Arc<LiveEpisode>, ApiError> {
+fn scratch_episode(front: &Front, place: &Place, message: &Message) -> Result<Arc<LiveEpisode>, ApiError> {
     let token = message
         .headers()
         .get(header::AUTHORIZATION)
@@ -180,10 +152,7 @@ fn scratch_episode(
         Some(token) => Caller::bearer(token),
         None => Caller::Client {
             address: place.address.map(|address| address.ip()),
-            name: message
-                .client_name
-                .as_ref()
-                .map(|name| name.chars().take(CLIENT_NAME_CHARS_MAX).collect()),
+            name: message.client_name.as_ref().map(|name| name.chars().take(CLIENT_NAME_CHARS_MAX).collect()),
         },
     };
     let key = Key {
@@ -193,18 +162,12 @@ fn scratch_episode(
         caller,
         alias: place.alias.clone(),
     };
-    front
-        .scratch
-        .episode(&front.farm, key)
-        .map_err(ApiError::from)
+    front.scratch.episode(&front.farm, key).map_err(ApiError::from)
 }
 
 /// Creates the episode that is the session, answers `initialize` from it, and names it in the answer.
 async fn begin_session(front: &Front, place: Place, message: Message) -> Response {
-    let created = front
-        .farm
-        .create(place.spec())
-        .and_then(|id| front.farm.episode(&id).map(|live| (id, live)));
+    let created = front.farm.create(place.spec()).and_then(|id| front.farm.episode(&id).map(|live| (id, live)));
     let (id, live) = match created {
         Ok(created) => created,
         Err(err) => return ApiError::from(err).into_json_rpc(message.id.as_ref()),
@@ -212,12 +175,9 @@ async fn begin_session(front: &Front, place: Place, message: Message) -> Respons
     let response = forward(front, place.environment, in_live(live), message).await;
     let (mut head, body) = response.into_parts();
     // The answer to `initialize` is small and ours: it is read back only to see whether it is one.
-    let bytes = axum::body::to_bytes(body, front.settings.body_bytes_max)
-        .await
-        .unwrap_or_default();
+    let bytes = axum::body::to_bytes(body, front.settings.body_bytes_max).await.unwrap_or_default();
     let succeeded = head.status == StatusCode::OK
-        && serde_json::from_slice::<Value>(&bytes)
-            .is_ok_and(|answer| answer.get("result").is_some());
+        && serde_json::from_slice::<Value>(&bytes).is_ok_and(|answer| answer.get("result").is_some());
     match HeaderValue::from_str(&id.to_string()) {
         Ok(value) if succeeded => {
             head.headers.insert(SESSION, value);
@@ -239,17 +199,9 @@ fn session(
             "send `initialize` first and its Mcp-Session-Id with every later request, or speak protocol 2026-07-28",
         ));
     };
-    let id = id
-        .to_str()
-        .ok()
-        .and_then(|id| EpisodeId::parse(id).ok())
-        .ok_or_else(unknown_session)?;
+    let id = id.to_str().ok().and_then(|id| EpisodeId::parse(id).ok()).ok_or_else(unknown_session)?;
     let live = front.farm.episode(&id).map_err(|_| unknown_session())?;
-    if live.environment().name() == environment.name() {
-        Ok((id, live))
-    } else {
-        Err(unknown_session())
-    }
+    if live.environment().name() == environment.name() { Ok((id, live)) } else { Err(unknown_session()) }
 }
 
 fn unknown_session() -> ApiError {
@@ -260,18 +212,10 @@ fn unknown_session() -> ApiError {
 }
 
 fn in_live(live: Arc<LiveEpisode>) -> Attached {
-    Attached::Episode {
-        live,
-        recorder: None,
-    }
+    Attached::Episode { live, recorder: None }
 }
 
-async fn forward(
-    front: &Front,
-    environment: Arc<Environment>,
-    attached: Attached,
-    message: Message,
-) -> Response {
+async fn forward(front: &Front, environment: Arc<Environment>, attached: Attached, message: Message) -> Response {
     let server = Server::new(environment, attached);
     let service = mcp::http_service(server, front.settings.body_bytes_max);
     let id = message.id.clone();

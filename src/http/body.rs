@@ -27,9 +27,7 @@ impl<S: Send + Sync> FromRequestParts<S> for EpisodePath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let text = path_segment(parts, state).await?;
-        EpisodeId::parse(&text)
-            .map(Self)
-            .map_err(|_| unknown_episode())
+        EpisodeId::parse(&text).map(Self).map_err(|_| unknown_episode())
     }
 }
 
@@ -49,9 +47,7 @@ impl FromRequestParts<Front> for EnvironmentPath {
 async fn path_segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, ApiError> {
     let Path(text) = Path::<String>::from_request_parts(parts, state)
         .await
-        .map_err(|rejection: PathRejection| {
-            ApiError::new(Code::InvalidUrl, rejection.body_text())
-        })?;
+        .map_err(|rejection: PathRejection| ApiError::new(Code::InvalidUrl, rejection.body_text()))?;
     Ok(text)
 }
 
@@ -72,9 +68,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(parameters) = Query::<T>::from_request_parts(parts, state).await.map_err(
-            |rejection: QueryRejection| ApiError::new(Code::InvalidUrl, rejection.body_text()),
-        )?;
+        let Query(parameters) = Query::<T>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection: QueryRejection| ApiError::new(Code::InvalidUrl, rejection.body_text()))?;
         Ok(Self(parameters))
     }
 }
@@ -119,18 +115,13 @@ pub(super) async fn read(body: Body, front: &Front) -> Result<Bytes, ApiError> {
     let reading = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(Duration::from_millis(BODY_READ_MS_MAX), reading).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(err)) if err.is::<LengthLimitError>() => Err(ApiError::new(
-            Code::BodyTooLarge,
-            format!("a body has at most {bytes_max} bytes; send less at a time"),
-        )),
-        Ok(Err(_)) => Err(ApiError::new(
-            Code::BodyIncomplete,
-            "the body couldn't be read to its end",
-        )),
-        Err(_) => Err(ApiError::new(
-            Code::BodyIncomplete,
-            format!("the body didn't arrive within {BODY_READ_MS_MAX} ms"),
-        )),
+        Ok(Err(err)) if err.is::<LengthLimitError>() => {
+            Err(ApiError::new(Code::BodyTooLarge, format!("a body has at most {bytes_max} bytes; send less at a time")))
+        }
+        Ok(Err(_)) => Err(ApiError::new(Code::BodyIncomplete, "the body couldn't be read to its end")),
+        Err(_) => {
+            Err(ApiError::new(Code::BodyIncomplete, format!("the body didn't arrive within {BODY_READ_MS_MAX} ms")))
+        }
     }
 }
 
@@ -144,26 +135,17 @@ pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
     if essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
         Ok(())
     } else {
-        Err(ApiError::new(
-            Code::UnsupportedMediaType,
-            "send the body as JSON, with `Content-Type: application/json`",
-        ))
+        Err(ApiError::new(Code::UnsupportedMediaType, "send the body as JSON, with `Content-Type: application/json`"))
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // A struct would also be read from an array of its fields' values.
     if first_byte(bytes) == Some(b'[') {
-        return Err(ApiError::new(
-            Code::InvalidBody,
-            "the body must be a JSON object, not an array",
-        ));
+        return Err(ApiError::new(Code::InvalidBody, "the body must be a JSON object, not an array"));
     }
     serde_json::from_slice(bytes).map_err(|err| match err.classify() {
-        Category::Data => ApiError::new(
-            Code::InvalidBody,
-            format!("the body isn't what this endpoint takes: {err}"),
-        ),
+        Category::Data => ApiError::new(Code::InvalidBody, format!("the body isn't what this endpoint takes: {err}")),
         Category::Syntax | Category::Eof | Category::Io => {
             ApiError::new(Code::MalformedJson, format!("the body isn't JSON: {err}"))
         }
@@ -172,8 +154,5 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 /// The first byte that isn't white space: what kind of JSON value follows.
 pub(super) fn first_byte(bytes: &[u8]) -> Option<u8> {
-    bytes
-        .iter()
-        .copied()
-        .find(|byte| !byte.is_ascii_whitespace())
+    bytes.iter().copied().find(|byte| !byte.is_ascii_whitespace())
 }

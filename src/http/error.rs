@@ -75,9 +75,7 @@ impl Code {
             Self::InvalidBody => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_body"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyIncomplete => (StatusCode::REQUEST_TIMEOUT, "body_incomplete"),
-            Self::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-            }
+            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::InvalidRequest => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::UnknownEnvironment => (StatusCode::NOT_FOUND, "unknown_environment"),
@@ -123,10 +121,7 @@ pub(super) struct ApiError {
 
 impl ApiError {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 
     /// The error as a JSON-RPC error response to the request with `id`; without an id where the request's can't be known,
@@ -148,9 +143,7 @@ impl ApiError {
 
     fn with_headers(&self, mut response: Response) -> Response {
         if self.code == Code::AtCapacity {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         response
     }

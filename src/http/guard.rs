@@ -41,10 +41,7 @@ impl Place {
             None | Some("") => None,
             Some(_) => Some(authority.port_u16()?),
         };
-        Some(Self {
-            host: plain_host(host),
-            port,
-        })
+        Some(Self { host: plain_host(host), port })
     }
 
     fn covers(&self, other: &Self) -> bool {
@@ -54,10 +51,7 @@ impl Place {
 
 /// Lowercase, without the brackets of an IPv6 address and the dot after a full name.
 fn plain_host(host: &str) -> String {
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
@@ -72,10 +66,7 @@ impl Origin {
     fn parse(origin: &str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
         let place = Place::parse(authority)?;
-        Some(Self {
-            scheme: scheme.to_ascii_lowercase(),
-            place,
-        })
+        Some(Self { scheme: scheme.to_ascii_lowercase(), place })
     }
 }
 
@@ -99,21 +90,11 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(settings: &HttpSettings) -> Self {
-        let loopback = LOOPBACK_HOSTS.iter().map(|host| Place {
-            host: (*host).to_owned(),
-            port: None,
-        });
-        let given = settings
-            .allowed_hosts
-            .iter()
-            .filter_map(|host| Place::parse(host));
+        let loopback = LOOPBACK_HOSTS.iter().map(|host| Place { host: (*host).to_owned(), port: None });
+        let given = settings.allowed_hosts.iter().filter_map(|host| Place::parse(host));
         Self {
             hosts: loopback.chain(given).collect(),
-            origins: settings
-                .allowed_origins
-                .iter()
-                .filter_map(|origin| Origin::parse(origin))
-                .collect(),
+            origins: settings.allowed_origins.iter().filter_map(|origin| Origin::parse(origin)).collect(),
             any_address_allowed: settings.any_address_allowed,
         }
     }
@@ -126,18 +107,11 @@ impl Guard {
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
         let mut hosts = headers.get_all(header::HOST).iter();
         let (Some(host), None) = (hosts.next(), hosts.next()) else {
-            return Err(ApiError::new(
-                Code::HostRefused,
-                "a request names exactly one Host",
-            ));
+            return Err(ApiError::new(Code::HostRefused, "a request names exactly one Host"));
         };
         // A request to an absolute URL names its host twice, and the URL's counts (RFC 9112, 3.2.2): check both.
         let named = [host.to_str().ok(), uri.authority().map(Authority::as_str)];
-        let allowed = named[0].is_some()
-            && named
-                .into_iter()
-                .flatten()
-                .all(|host| self.allows_host(host));
+        let allowed = named[0].is_some() && named.into_iter().flatten().all(|host| self.allows_host(host));
         if allowed {
             Ok(())
         } else {
@@ -157,16 +131,13 @@ impl Guard {
 
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let allowed = headers.get_all(header::ORIGIN).iter().all(|origin| {
-            origin
-                .to_str()
-                .ok()
-                .and_then(Origin::parse)
-                .is_some_and(|origin| {
-                    LOOPBACK_HOSTS.contains(&origin.place.host.as_str())
-                        || self.origins.iter().any(|allowed| {
-                            allowed.scheme == origin.scheme && allowed.place.covers(&origin.place)
-                        })
-                })
+            origin.to_str().ok().and_then(Origin::parse).is_some_and(|origin| {
+                LOOPBACK_HOSTS.contains(&origin.place.host.as_str())
+                    || self
+                        .origins
+                        .iter()
+                        .any(|allowed| allowed.scheme == origin.scheme && allowed.place.covers(&origin.place))
+            })
         });
         if allowed {
             Ok(())
@@ -204,14 +175,8 @@ mod tests {
     #[test]
     fn hosts() {
         let guard = guard(false);
-        for good in [
-            "localhost",
-            "LOCALHOST:1",
-            "127.0.0.1:8700",
-            "[::1]:8700",
-            "farm.example.",
-            "other.example:8080",
-        ] {
+        for good in ["localhost", "LOCALHOST:1", "127.0.0.1:8700", "[::1]:8700", "farm.example.", "other.example:8080"]
+        {
             assert!(guard.allows_host(good), "{good}");
         }
         for bad in [
@@ -247,22 +212,12 @@ mod tests {
             headers.insert(header::ORIGIN, axum::http::HeaderValue::from_static(origin));
             guard(false).check_origin(&headers).is_ok()
         };
-        for good in [
-            "http://localhost:6274",
-            "https://127.0.0.1",
-            "http://[::1]:80",
-            "https://ui.example:8443",
-        ] {
+        for good in ["http://localhost:6274", "https://127.0.0.1", "http://[::1]:80", "https://ui.example:8443"] {
             assert!(check(good), "{good}");
         }
-        for bad in [
-            "null",
-            "http://ui.example",
-            "https://evil.example",
-            "localhost",
-            "",
-            "http://localhost.evil.example",
-        ] {
+        for bad in
+            ["null", "http://ui.example", "https://evil.example", "localhost", "", "http://localhost.evil.example"]
+        {
             assert!(!check(bad), "{bad}");
         }
     }

@@ -80,30 +80,15 @@ impl Message {
     pub(super) async fn read(request: Request, front: &Front) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
         let body = read(body, front).await;
-        let acceptable =
-            expect_json(&parts.headers).and_then(|()| expect_json_accepted(&parts.headers));
-        let body = acceptable
-            .and(body)
-            .map_err(|error| error.into_json_rpc(None))?;
+        let acceptable = expect_json(&parts.headers).and_then(|()| expect_json_accepted(&parts.headers));
+        let body = acceptable.and(body).map_err(|error| error.into_json_rpc(None))?;
         let envelope = parse(&body).map_err(|error| error.into_json_rpc(None))?;
         let meta = envelope.params.and_then(|params| params.meta);
         let method = envelope.method.map(Cow::into_owned);
-        let stated = meta
-            .as_ref()
-            .and_then(|meta| meta.protocol_version.as_deref());
+        let stated = meta.as_ref().and_then(|meta| meta.protocol_version.as_deref());
         let era = era(&parts.headers, method.as_deref(), stated);
-        let client_name = meta
-            .and_then(|meta| meta.client_info)
-            .and_then(|client| client.name)
-            .map(Cow::into_owned);
-        Ok(Self {
-            id: envelope.id,
-            method,
-            era,
-            client_name,
-            parts,
-            body,
-        })
+        let client_name = meta.and_then(|meta| meta.client_info).and_then(|client| client.name).map(Cow::into_owned);
+        Ok(Self { id: envelope.id, method, era, client_name, parts, body })
     }
 
     /// The message's headers.
@@ -114,10 +99,7 @@ impl Message {
     /// The request for rmcp, which insists on a client that accepts event streams too.
     pub(super) fn into_request(self) -> Request {
         let mut request = Request::from_parts(self.parts, Body::from(self.body));
-        request.headers_mut().insert(
-            header::ACCEPT,
-            HeaderValue::from_static("application/json, text/event-stream"),
-        );
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         request
     }
 }
@@ -150,23 +132,14 @@ fn parse(body: &[u8]) -> Result<Envelope<'_>, ApiError> {
         Some(b'{') => {}
         // Whatever it is, parsing says whether it is JSON at all.
         Some(_) | None => {
-            return Err(
-                match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
-                    Ok(_) => {
-                        ApiError::new(Code::InvalidRequest, "a JSON-RPC message is a JSON object")
-                    }
-                    Err(err) => {
-                        ApiError::new(Code::MalformedJson, format!("the body isn't JSON: {err}"))
-                    }
-                },
-            );
+            return Err(match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+                Ok(_) => ApiError::new(Code::InvalidRequest, "a JSON-RPC message is a JSON object"),
+                Err(err) => ApiError::new(Code::MalformedJson, format!("the body isn't JSON: {err}")),
+            });
         }
     }
     serde_json::from_slice(body).map_err(|err| match err.classify() {
-        Category::Data => ApiError::new(
-            Code::InvalidRequest,
-            format!("not a JSON-RPC message of MCP's: {err}"),
-        ),
+        Category::Data => ApiError::new(Code::InvalidRequest, format!("not a JSON-RPC message of MCP's: {err}")),
         Category::Syntax | Category::Eof | Category::Io => {
             ApiError::new(Code::MalformedJson, format!("the body isn't JSON: {err}"))
         }
@@ -179,27 +152,16 @@ fn expect_json_accepted(headers: &HeaderMap) -> Result<(), ApiError> {
     if accepted.peek().is_none() {
         return Ok(());
     }
-    let json = accepted
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let refused =
-                parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-            !refused
-                && matches!(
-                    essence.as_str(),
-                    "application/json" | "application/*" | "*/*"
-                )
-        });
+    let json = accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        !refused && matches!(essence.as_str(), "application/json" | "application/*" | "*/*")
+    });
     if json {
         Ok(())
     } else {
-        Err(ApiError::new(
-            Code::NotAcceptable,
-            "answers are JSON; send `Accept: application/json, text/event-stream`",
-        ))
+        Err(ApiError::new(Code::NotAcceptable, "answers are JSON; send `Accept: application/json, text/event-stream`"))
     }
 }
 

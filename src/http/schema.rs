@@ -9,10 +9,7 @@ use crate::engine::verify::Verdict;
 
 /// Answer to `POST /episodes`.
 #[derive(JsonSchema)]
-#[expect(
-    dead_code,
-    reason = "only its schema is used; the answer is written in place"
-)]
+#[expect(dead_code, reason = "only its schema is used; the answer is written in place")]
 struct CreateResponse {
     /// The episodes, as many as were asked for.
     episodes: Vec<EpisodeView>,
@@ -20,20 +17,14 @@ struct CreateResponse {
 
 /// Answer to every request that fails.
 #[derive(JsonSchema)]
-#[expect(
-    dead_code,
-    reason = "only its schema is used; errors are written in place"
-)]
+#[expect(dead_code, reason = "only its schema is used; errors are written in place")]
 struct ErrorResponse {
     error: ErrorDetail,
 }
 
 /// What went wrong.
 #[derive(JsonSchema)]
-#[expect(
-    dead_code,
-    reason = "only its schema is used; errors are written in place"
-)]
+#[expect(dead_code, reason = "only its schema is used; errors are written in place")]
 struct ErrorDetail {
     /// Stable `snake_case` name.
     code: String,
@@ -58,10 +49,7 @@ pub(crate) fn rest() -> Schema {
         generator.subschema_for::<ErrorResponse>(),
     ];
     let mut schema = Schema::default();
-    schema.insert(
-        "$schema".to_owned(),
-        json!("https://json-schema.org/draft/2020-12/schema"),
-    );
+    schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".to_owned(), json!("Bodies of the REST API"));
     schema.insert("description".to_owned(), json!(DESCRIPTION));
     schema.insert("anyOf".to_owned(), json!(bodies));

@@ -19,10 +19,7 @@ pub(super) enum Caller {
     /// Whoever holds this token; kept as a digest, since a token is a secret.
     Bearer([u8; 32]),
     /// A program by its own name at an address. Ports change with every connection, so they don't count.
-    Client {
-        address: Option<IpAddr>,
-        name: Option<String>,
-    },
+    Client { address: Option<IpAddr>, name: Option<String> },
 }
 
 impl Caller {
@@ -64,10 +61,7 @@ struct Slot {
 
 impl Scratch {
     pub(super) fn new(max: usize) -> Self {
-        Self {
-            max: max.max(1),
-            shelf: Mutex::default(),
-        }
+        Self { max: max.max(1), shelf: Mutex::default() }
     }
 
     /// The caller's episode, a fresh one if it has none or its last has ended or expired.
@@ -82,12 +76,8 @@ impl Scratch {
             // Gone already if the farm expired it in between, which is as good.
             drop(farm.remove(&id));
         }
-        let spec = EpisodeSpec {
-            environment: key.environment.clone(),
-            task: key.task.clone(),
-            seed: key.seed,
-            actor: None,
-        };
+        let spec =
+            EpisodeSpec { environment: key.environment.clone(), task: key.task.clone(), seed: key.seed, actor: None };
         let id = self.replace(farm, key, known, spec)?;
         farm.episode(&id)
     }
@@ -120,11 +110,7 @@ impl Scratch {
         let used = shelf.uses;
         shelf.slots.insert(key, Slot { id, used });
         if shelf.slots.len() > self.max {
-            let oldest = shelf
-                .slots
-                .iter()
-                .min_by_key(|(_, slot)| slot.used)
-                .map(|(key, _)| key.clone());
+            let oldest = shelf.slots.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| key.clone());
             if let Some(slot) = oldest.and_then(|key| shelf.slots.remove(&key)) {
                 drop(farm.remove(&slot.id));
             }

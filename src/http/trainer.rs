@@ -27,10 +27,7 @@ pub(super) async fn health(State(front): State<Front>) -> Json<Value> {
 }
 
 /// `GET /environments`.
-pub(super) async fn environments(
-    State(front): State<Front>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn environments(State(front): State<Front>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
     let base_url = base_url(&front, &headers);
     // Each is loaded to be described, which takes milliseconds the first time: too long for an async worker.
     let listing = tokio::task::spawn_blocking(move || list_environments(&front.farm, &base_url));
@@ -42,12 +39,10 @@ pub(super) async fn environments(
 }
 
 fn list_environments(farm: &Farm, base_url: &str) -> Vec<Value> {
-    let described = farm
-        .environment_names()
-        .map(|name| match farm.environment(name.as_ref()) {
-            Ok(environment) => summary(&environment, base_url),
-            Err(err) => json!({"name": name, "error": err.to_string()}),
-        });
+    let described = farm.environment_names().map(|name| match farm.environment(name.as_ref()) {
+        Ok(environment) => summary(&environment, base_url),
+        Err(err) => json!({"name": name, "error": err.to_string()}),
+    });
     described.collect()
 }
 
@@ -58,11 +53,8 @@ pub(super) async fn environment(
     headers: HeaderMap,
 ) -> Result<Json<Value>, ApiError> {
     let mut described = summary(&environment, &base_url(&front, &headers));
-    let actors: Vec<Value> = environment
-        .actors()
-        .iter()
-        .map(|actor| json!({"id": actor.id, "name": actor.name}))
-        .collect();
+    let actors: Vec<Value> =
+        environment.actors().iter().map(|actor| json!({"id": actor.id, "name": actor.name})).collect();
     described["instructions"] = json!(environment.instructions());
     described["actors"] = json!(actors);
     described["default_actor"] = environment.default_actor().clone();
@@ -70,16 +62,12 @@ pub(super) async fn environment(
 }
 
 /// `GET /environments/{name}/tools`, as in `tools/list`.
-pub(super) async fn tools(
-    EnvironmentPath(environment): EnvironmentPath,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn tools(EnvironmentPath(environment): EnvironmentPath) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({"tools": mcp::describe_tools(&environment)})))
 }
 
 /// `GET /environments/{name}/tasks`.
-pub(super) async fn tasks(
-    EnvironmentPath(environment): EnvironmentPath,
-) -> Result<Json<Value>, ApiError> {
+pub(super) async fn tasks(EnvironmentPath(environment): EnvironmentPath) -> Result<Json<Value>, ApiError> {
     let listed: Vec<Value> = environment
         .tasks()
         .values()
@@ -189,10 +177,7 @@ pub(super) async fn create(
         return Err(ApiError::new(Code::InvalidBody, message));
     }
     let environment = front.farm.environment(&request.environment)?;
-    let task = request
-        .task
-        .map(|task| task_name(&environment, &task))
-        .transpose()?;
+    let task = request.task.map(|task| task_name(&environment, &task)).transpose()?;
     let spec = EpisodeSpec {
         environment: environment.name().clone(),
         task,
@@ -215,18 +200,11 @@ pub(super) async fn episode(
     headers: HeaderMap,
 ) -> Result<Json<EpisodeView>, ApiError> {
     let live = live(&front, id)?;
-    Ok(Json(EpisodeView::of(
-        id,
-        &live,
-        &base_url(&front, &headers),
-    )))
+    Ok(Json(EpisodeView::of(id, &live, &base_url(&front, &headers))))
 }
 
 /// `DELETE /episodes/{id}`.
-pub(super) async fn remove(
-    State(front): State<Front>,
-    EpisodePath(id): EpisodePath,
-) -> Result<StatusCode, ApiError> {
+pub(super) async fn remove(State(front): State<Front>, EpisodePath(id): EpisodePath) -> Result<StatusCode, ApiError> {
     front.farm.remove(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -250,17 +228,8 @@ pub(super) async fn call(
 ) -> Result<Json<CallResult>, ApiError> {
     let live = live(&front, id)?;
     let environment = Arc::clone(live.environment());
-    let server = Server::new(
-        environment,
-        Attached::Episode {
-            live,
-            recorder: None,
-        },
-    );
-    Ok(Json(server.call(
-        &request.tool,
-        request.arguments.unwrap_or_default(),
-    )?))
+    let server = Server::new(environment, Attached::Episode { live, recorder: None });
+    Ok(Json(server.call(&request.tool, request.arguments.unwrap_or_default())?))
 }
 
 /// What `POST /episodes/{id}/reset` takes: nothing.
@@ -277,11 +246,7 @@ pub(super) async fn reset(
 ) -> Result<Json<EpisodeView>, ApiError> {
     let live = live(&front, id)?;
     live.lock().reset();
-    Ok(Json(EpisodeView::of(
-        id,
-        &live,
-        &base_url(&front, &headers),
-    )))
+    Ok(Json(EpisodeView::of(id, &live, &base_url(&front, &headers))))
 }
 
 /// What `POST /episodes/{id}/verify` takes.
@@ -310,9 +275,7 @@ pub(super) async fn verify(
             Code::EnvironmentFault,
             "the environment failed while judging this episode; discard the sample",
         ),
-        CallError::UnknownTool { .. } => {
-            ApiError::new(Code::Internal, "the server failed to judge this episode")
-        }
+        CallError::UnknownTool { .. } => ApiError::new(Code::Internal, "the server failed to judge this episode"),
     })
 }
 
@@ -322,17 +285,11 @@ fn live(front: &Front, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
 
 /// A task of the environment by its name.
 pub(super) fn task_name(environment: &Environment, name: &str) -> Result<TaskName, ApiError> {
-    environment
-        .tasks()
-        .get_key_value(name)
-        .map(|(name, _)| name.clone())
-        .ok_or_else(|| {
-            let message = format!(
-                "the environment {0} has no such task; GET /environments/{0}/tasks lists them",
-                environment.name()
-            );
-            ApiError::new(Code::UnknownTask, message)
-        })
+    environment.tasks().get_key_value(name).map(|(name, _)| name.clone()).ok_or_else(|| {
+        let message =
+            format!("the environment {0} has no such task; GET /environments/{0}/tasks lists them", environment.name());
+        ApiError::new(Code::UnknownTask, message)
+    })
 }
 
 /// Where this server is reached: as configured, else as the request addressed it, which the guard has checked.
@@ -340,9 +297,6 @@ fn base_url(front: &Front, headers: &HeaderMap) -> String {
     if let Some(base_url) = &front.settings.base_url {
         return base_url.trim_end_matches('/').to_owned();
     }
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("localhost");
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     format!("http://{host}")
 }

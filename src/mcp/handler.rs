@@ -2,10 +2,9 @@
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest,
-    CustomResult, DiscoverResult, Implementation, InitializeRequestParams, InitializeResult,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities,
-    ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult, DiscoverResult,
+    Implementation, InitializeRequestParams, InitializeResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
@@ -25,12 +24,9 @@ const METHODS_WITH_SESSIONS: [&str; 2] = ["initialize", "ping"];
 
 impl Server {
     fn implementation(&self) -> Implementation {
-        Implementation::new(
-            self.environment.name().to_string(),
-            env!("CARGO_PKG_VERSION"),
-        )
-        .with_title(self.environment.title())
-        .with_description(self.environment.summary())
+        Implementation::new(self.environment.name().to_string(), env!("CARGO_PKG_VERSION"))
+            .with_title(self.environment.title())
+            .with_description(self.environment.summary())
     }
 
     /// `_meta` of a result: newer clients are told who answered; older ones learned it from `initialize`.
@@ -38,30 +34,21 @@ impl Server {
         if !is_stateless(context) {
             return None;
         }
-        let name_and_version = Implementation::new(
-            self.environment.name().to_string(),
-            env!("CARGO_PKG_VERSION"),
-        );
+        let name_and_version = Implementation::new(self.environment.name().to_string(), env!("CARGO_PKG_VERSION"));
         let mut meta = MetaObject::default();
-        meta.insert(
-            SERVER_INFO_KEY.to_owned(),
-            serde_json::to_value(name_and_version).unwrap_or(Value::Null),
-        );
+        meta.insert(SERVER_INFO_KEY.to_owned(), serde_json::to_value(name_and_version).unwrap_or(Value::Null));
         Some(meta)
     }
 }
 
 /// True for requests of 2026-07-28 and later. Revisions are dates, so they compare as text.
 fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
-    context
-        .protocol_version()
-        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+    context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(self.implementation())
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(self.implementation())
     }
 
     async fn initialize(
@@ -74,10 +61,7 @@ impl ServerHandler for Server {
         Ok(result.with_instructions(self.instructions()))
     }
 
-    async fn discover(
-        &self,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<DiscoverResult, ErrorData> {
+    async fn discover(&self, _context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
         let config = self.get_info().with_instructions(self.instructions());
         Ok(DiscoverResult::from_server_info(versions, config)
@@ -104,9 +88,7 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         // Inline on the async worker: a call is 10 to 50 us of CPU, less than handing it to another thread costs.
         let result = self.call(&request.name, request.arguments.unwrap_or_default())?;
-        Ok(CallToolResult::from(result)
-            .with_meta(self.meta(&context))
-            .into())
+        Ok(CallToolResult::from(result).with_meta(self.meta(&context)).into())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -130,10 +112,6 @@ impl ServerHandler for Server {
             };
             return Err(ErrorData::invalid_params(message, None));
         }
-        Err(ErrorData::new(
-            rmcp::model::ErrorCode::METHOD_NOT_FOUND,
-            method,
-            None,
-        ))
+        Err(ErrorData::new(rmcp::model::ErrorCode::METHOD_NOT_FOUND, method, None))
     }
 }

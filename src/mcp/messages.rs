@@ -56,18 +56,13 @@ pub enum CallFailure {
 }
 
 /// Sorts what `Episode::call` says into results an agent can read and failures of the request.
-pub(super) fn call_result(
-    outcome: Result<Observation, CallError>,
-) -> Result<CallResult, CallFailure> {
+pub(super) fn call_result(outcome: Result<Observation, CallError>) -> Result<CallResult, CallFailure> {
     match outcome {
         Ok(observation) => Ok(CallResult::from(observation)),
-        Err(CallError::UnknownTool { name, suggestion }) => {
-            Err(CallFailure::UnknownTool { name, suggestion })
+        Err(CallError::UnknownTool { name, suggestion }) => Err(CallFailure::UnknownTool { name, suggestion }),
+        Err(CallError::Ended { .. }) => {
+            Ok(CallResult::refusal("episode_ended", "this episode has ended; it takes no further calls"))
         }
-        Err(CallError::Ended { .. }) => Ok(CallResult::refusal(
-            "episode_ended",
-            "this episode has ended; it takes no further calls",
-        )),
         Err(CallError::Truncated { reason }) => Ok(CallResult::refusal(
             "episode_truncated",
             &format!("{reason}; this episode has ended and takes no further calls"),
@@ -79,11 +74,7 @@ pub(super) fn call_result(
 impl CallResult {
     fn refusal(code: &str, message: &str) -> Self {
         let text = json!({"error": {"code": code, "message": message}}).to_string();
-        Self {
-            content: [Text { text }],
-            structured_content: None,
-            is_error: true,
-        }
+        Self { content: [Text { text }], structured_content: None, is_error: true }
     }
 }
 
@@ -95,28 +86,16 @@ impl From<Observation> for CallResult {
             Observation::Completed(value) => Some(value),
             Observation::Rejected { .. } | Observation::InvalidArguments { .. } => None,
         };
-        Self {
-            content: [Text { text }],
-            structured_content,
-            is_error,
-        }
+        Self { content: [Text { text }], structured_content, is_error }
     }
 }
 
 impl From<CallResult> for CallToolResult {
     fn from(result: CallResult) -> Self {
-        let CallResult {
-            content: [Text { text }],
-            structured_content,
-            is_error,
-        } = result;
+        let CallResult { content: [Text { text }], structured_content, is_error } = result;
         let content = vec![ContentBlock::text(text)];
         // The constructors set `resultType: complete`, which a deserialised result would lack.
-        let mut result = if is_error {
-            Self::error(content)
-        } else {
-            Self::success(content)
-        };
+        let mut result = if is_error { Self::error(content) } else { Self::success(content) };
         result.structured_content = structured_content;
         result
     }
@@ -143,12 +122,7 @@ pub(super) fn tools(environment: &Environment) -> Vec<Tool> {
 
 /// One tool as `tools/list` has it. The schemas are shared, not copied.
 pub(super) fn tool(tool: &environment::Tool) -> Tool {
-    let Annotations {
-        read_only,
-        destructive,
-        idempotent,
-        open_world,
-    } = tool.annotations();
+    let Annotations { read_only, destructive, idempotent, open_world } = tool.annotations();
     let annotations = ToolAnnotations::from_raw(
         Some(tool.title().to_owned()),
         Some(read_only),
@@ -156,20 +130,13 @@ pub(super) fn tool(tool: &environment::Tool) -> Tool {
         Some(idempotent),
         Some(open_world),
     );
-    Tool::new(
-        tool.name().to_string(),
-        tool.description().to_owned(),
-        Arc::clone(tool.input_schema()),
-    )
-    .with_title(tool.title())
-    .with_raw_output_schema(Arc::clone(tool.output_schema()))
-    .with_annotations(annotations)
+    Tool::new(tool.name().to_string(), tool.description().to_owned(), Arc::clone(tool.input_schema()))
+        .with_title(tool.title())
+        .with_raw_output_schema(Arc::clone(tool.output_schema()))
+        .with_annotations(annotations)
 }
 
 /// The environment's tools as JSON, exactly as `tools/list` has them.
 pub fn describe_tools(environment: &Environment) -> Value {
-    tools(environment)
-        .iter()
-        .filter_map(|tool| serde_json::to_value(tool).ok())
-        .collect()
+    tools(environment).iter().filter_map(|tool| serde_json::to_value(tool).ok()).collect()
 }

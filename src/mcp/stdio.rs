@@ -34,8 +34,7 @@ pub enum StdioError {
 /// See [`StdioError`].
 pub async fn serve_stdio(server: Server, stop: CancellationToken) -> Result<(), StdioError> {
     let (input, output) = stdio_pipes();
-    let transport =
-        AsyncRwTransport::new_server(input, output).with_max_line_length(BODY_BYTES_MAX);
+    let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(BODY_BYTES_MAX);
     let running = match server.serve_with_ct(transport, stop).await {
         Ok(running) => running,
         // Closed or stopped before it began: there was nothing to serve.
@@ -72,25 +71,14 @@ impl Recorder {
     pub fn begin(writer: impl io::Write + Send + 'static, episode: &Episode) -> io::Result<Self> {
         let mut writer: Box<dyn io::Write + Send> = Box::new(writer);
         trajectory::write(&mut writer, &Line::Episode(episode.header()))?;
-        let recording = Recording {
-            writer,
-            failure: None,
-        };
-        Ok(Self {
-            recording: Mutex::new(recording),
-        })
+        let recording = Recording { writer, failure: None };
+        Ok(Self { recording: Mutex::new(recording) })
     }
 
     /// Appends a call. A failure to write must not keep the agent from its work: it is logged once and told by
     /// [`Recorder::finish`].
-    pub(super) fn record(
-        &self,
-        tool: &str,
-        arguments: Map<String, Value>,
-        observation: &Observation,
-    ) {
-        self.lock()
-            .append(&Line::Call(step(tool, arguments, observation)));
+    pub(super) fn record(&self, tool: &str, arguments: Map<String, Value>, observation: &Observation) {
+        self.lock().append(&Line::Call(step(tool, arguments, observation)));
     }
 
     /// Appends how the episode ended, if it has, and says whether everything was written.
@@ -106,9 +94,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, Recording> {
-        self.recording
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,12 +13,6 @@ use super::diagnostic::Diagnostic;
 
 /// Every finding of every rule.
 pub(super) fn all(package: &Package) -> Vec<Diagnostic> {
-    let rules = [
-        names::check,
-        texts::check,
-        tool_profile::check,
-        steps::check,
-        tasks::check,
-    ];
+    let rules = [names::check, texts::check, tool_profile::check, steps::check, tasks::check];
     rules.iter().flat_map(|rule| rule(package)).collect()
 }

@@ -29,10 +29,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
         let line = usize::try_from(spanned.referenced.line()).unwrap_or(0);
-        Ok(Self {
-            value: spanned.value,
-            line,
-        })
+        Ok(Self { value: spanned.value, line })
     }
 }
 

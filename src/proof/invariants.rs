@@ -22,11 +22,7 @@ struct Run<'r> {
 }
 
 pub(super) fn check(environment: &Environment, writes: &[Write]) -> Vec<Diagnostic> {
-    let mut run = Run {
-        environment,
-        broken: BTreeSet::new(),
-        findings: Vec::new(),
-    };
+    let mut run = Run { environment, broken: BTreeSet::new(), findings: Vec::new() };
     if environment.package().environment.invariants.is_empty() {
         return run.findings;
     }
@@ -47,11 +43,7 @@ impl Run<'_> {
     fn follow(&mut self, calls: impl Iterator<Item = (Value, Call)>) {
         let mut state = State::default();
         for (actor, call) in calls {
-            let conditions = Conditions {
-                seed: 0,
-                clock_ms: self.environment.clock_ms(),
-                actor,
-            };
+            let conditions = Conditions { seed: 0, clock_ms: self.environment.clock_ms(), actor };
             let Some(tool) = self.environment.tools().get(&call.tool) else { continue };
             let called = state.call(self.environment, &conditions, tool, &call.arguments, None);
             // A fault is the walk's to report.
@@ -64,11 +56,7 @@ impl Run<'_> {
 
     fn look(&mut self, state: &State, when: &str) {
         let environment = self.environment;
-        let conditions = Conditions {
-            seed: 0,
-            clock_ms: environment.clock_ms(),
-            actor: Value::Null,
-        };
+        let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null };
         let Ok(bound) = environment.judging_pool().bind(&state.overlay, state.moment(&conditions), budget(None)) else {
             return;
         };

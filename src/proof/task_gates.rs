@@ -37,10 +37,7 @@ pub(crate) struct Call {
 
 impl From<&Write> for Call {
     fn from(write: &Write) -> Self {
-        Self {
-            tool: write.tool.clone(),
-            arguments: write.arguments.clone(),
-        }
+        Self { tool: write.tool.clone(), arguments: write.arguments.clone() }
     }
 }
 
@@ -99,10 +96,7 @@ pub(super) fn committing_calls(environment: &Environment) -> Vec<Call> {
         // A solution that fails is a finding of its own task.
         let Ok(played) = solution::play(environment, task, &conditions, State::default()) else { continue };
         let committing = played.calls.into_iter().filter(|call| call.changed);
-        calls.extend(committing.map(|call| Call {
-            tool: call.tool,
-            arguments: call.arguments,
-        }));
+        calls.extend(committing.map(|call| Call { tool: call.tool, arguments: call.arguments }));
     }
     calls
 }
@@ -116,13 +110,7 @@ impl<'g> Gates<'g> {
         })?;
         let unjudgeable = |err: JudgeError| Box::new(finding(task, Code::SolutionFails, err.to_string()));
         let expected = verify::expected(environment, task, &conditions).map_err(unjudgeable)?;
-        Ok(Self {
-            environment,
-            task,
-            conditions,
-            played,
-            expected,
-        })
+        Ok(Self { environment, task, conditions, played, expected })
     }
 
     /// The reference solution earns the reward, whatever the seed, and has an effect that is compared.
@@ -130,10 +118,7 @@ impl<'g> Gates<'g> {
         const SEEDS: [u64; 3] = [0, 1, 4_711];
         let mut findings = Vec::new();
         for seed in SEEDS {
-            let conditions = Conditions {
-                seed,
-                ..self.conditions.clone()
-            };
+            let conditions = Conditions { seed, ..self.conditions.clone() };
             let failed = match solution::play(self.environment, self.task, &conditions, State::default()) {
                 Err(err) => Some(err.to_string()),
                 Ok(played) => {
@@ -145,13 +130,16 @@ impl<'g> Gates<'g> {
                 }
             };
             if let Some(reason) = failed {
-                findings.push(self.finding(Code::SolutionFails, format!("the solution earns nothing with seed {seed}: {reason}")));
+                findings.push(
+                    self.finding(Code::SolutionFails, format!("the solution earns nothing with seed {seed}: {reason}")),
+                );
                 return findings;
             }
         }
         let effect = self.expected.delta.keys().any(|table| !self.environment.history().contains(table));
         if !self.expected.delta.is_empty() && !effect {
-            findings.push(self.finding(Code::EffectNotCompared, "everything the solution changes lies in history tables"));
+            findings
+                .push(self.finding(Code::EffectNotCompared, "everything the solution changes lies in history tables"));
         }
         findings
     }
@@ -168,12 +156,7 @@ impl<'g> Gates<'g> {
     /// The solution's calls.
     fn calls(&self) -> Vec<Call> {
         let calls = self.played.calls.iter();
-        calls
-            .map(|played| Call {
-                tool: played.tool.clone(),
-                arguments: played.arguments.clone(),
-            })
-            .collect()
+        calls.map(|played| Call { tool: played.tool.clone(), arguments: played.arguments.clone() }).collect()
     }
 
     /// Positions of the calls that commit a change.
@@ -190,15 +173,11 @@ impl<'g> Gates<'g> {
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
             let tool = self.environment.tools().get(&call.tool);
-            let called = tool.and_then(|tool| {
-                state.call(self.environment, &self.conditions, tool, &call.arguments, None).ok()
-            });
+            let called =
+                tool.and_then(|tool| state.call(self.environment, &self.conditions, tool, &call.arguments, None).ok());
             outcomes.push(called.map(|called| (!called.observation.is_error(), called.changed)));
         }
-        Attempt {
-            state,
-            calls: outcomes,
-        }
+        Attempt { state, calls: outcomes }
     }
 
     /// Whether an attempt earns the reward. One that can't be judged doesn't.
@@ -226,15 +205,20 @@ impl<'g> Gates<'g> {
         let compared = (0..catalog.tables.len()).filter(|table| !self.environment.history().contains(table));
         let snapshot = snapshot::read(self.environment, state, &self.conditions, compared)?;
         let volatile = &self.expected.volatile;
-        let moving: BTreeSet<(usize, usize)> =
-            volatile.changed.iter().map(|(table, _, column)| (*table, *column)).chain(volatile.added.iter().copied()).collect();
+        let moving: BTreeSet<(usize, usize)> = volatile
+            .changed
+            .iter()
+            .map(|(table, _, column)| (*table, *column))
+            .chain(volatile.added.iter().copied())
+            .collect();
         let mut content = Content::new();
         for (index, rows) in snapshot {
             let table = &catalog.tables[index];
             let counts = |column: &usize| {
                 let cell = (index, *column);
                 let generated = table.generates_key() && table.rowid == Some(*column);
-                let left_out = left_out.volatile && moving.contains(&cell) || left_out.free && self.task.free().contains(&cell);
+                let left_out =
+                    left_out.volatile && moving.contains(&cell) || left_out.free && self.task.free().contains(&cell);
                 !(generated || left_out)
             };
             let columns: Vec<usize> = (0..table.columns.len()).filter(counts).collect();

@@ -38,7 +38,10 @@ pub fn transcripts(environment: &Environment) -> BTreeMap<String, String> {
 /// Tasks whose transcript in another process isn't the one here.
 pub fn compare(environment: &Environment, elsewhere: &BTreeMap<String, String>) -> Vec<Diagnostic> {
     let here = transcripts(environment);
-    let differing = environment.tasks().values().filter(|task| here.get(task.name().as_ref()) != elsewhere.get(task.name().as_ref()));
+    let differing = environment
+        .tasks()
+        .values()
+        .filter(|task| here.get(task.name().as_ref()) != elsewhere.get(task.name().as_ref()));
     differing
         .map(|task| {
             let message = format!("{}: the solution's observations differ in another process", task.name());

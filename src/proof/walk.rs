@@ -44,6 +44,9 @@ use crate::engine::program::Action;
 use crate::id::ToolName;
 use crate::package::diagnostic::{Code, Diagnostic};
 
+/// Seed of every choice the walk makes.
+const SEED: u64 = 1;
+
 /// Most actors in whose place hidden rows are looked for: those to whom the most is hidden, and some to whom less is.
 const MARKED_ACTORS_MAX: usize = 4;
 
@@ -115,7 +118,6 @@ impl Ground {
 
 /// Takes the walk.
 pub(crate) fn explore(environment: &Environment) -> Walk {
-    let SEED: u64 = std::env::var("WALK_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let ground = Ground::new(environment);
     let judge = Judge::new(environment, &ground.reader, &ground.private, &ground.validators);
     let mut explorer = Explorer::new(environment, &ground.guides, judge, explore::starts(environment), SEED);
@@ -124,23 +126,9 @@ pub(crate) fn explore(environment: &Environment) -> Walk {
     explorer.chase();
     let tallies = explorer.progress.iter().map(|progress| progress.tally.clone());
     let tools = environment.tools().keys().cloned().zip(tallies).collect();
-    let Explorer {
-        judge,
-        corpus,
-        progress,
-        writes,
-        ..
-    } = explorer;
+    let Explorer { judge, corpus, progress, writes, .. } = explorer;
     let Judge { findings, samples, .. } = judge;
-    Walk {
-        tools,
-        writes,
-        findings,
-        progress,
-        corpus,
-        samples,
-        ground,
-    }
+    Walk { tools, writes, findings, progress, corpus, samples, ground }
 }
 
 /// Everything the walk found.
@@ -157,11 +145,7 @@ fn unreached(environment: &Environment, walk: &Walk, findings: &mut Findings) {
     for (index, tool) in environment.tools().values().enumerate() {
         let tally = &walk.progress[index].tally;
         if tally.successes == 0 {
-            let place = Place {
-                tool: index,
-                what: "",
-                line: tool.line(),
-            };
+            let place = Place { tool: index, what: "", line: tool.line() };
             findings.add(Code::ToolNeverSucceeds, place, 0, || {
                 format!("{}: none of {} calls completed{}", tool.name(), tally.calls, outcomes(tool, tally))
             });
@@ -173,14 +157,16 @@ fn unreached(environment: &Environment, walk: &Walk, findings: &mut Findings) {
             }
             let seeds = &walk.progress[index].seeds;
             let passed: usize = seeds.range((step + 1, 0)..).map(|(_, seeds)| seeds.len()).sum();
-            let place = Place {
-                tool: index,
-                what: &step.to_string(),
-                line: refusal.line,
-            };
+            let place = Place { tool: index, what: &step.to_string(), line: refusal.line };
             findings.add(Code::GuardNeverRefuses, place, 0, || {
                 let reached = if passed == 0 { ", none of which came so far" } else { "" };
-                format!("{}: none of {} calls{reached} was refused by {} ({})", tool.name(), tally.calls, refusal.code, shortened(&query.sql))
+                format!(
+                    "{}: none of {} calls{reached} was refused by {} ({})",
+                    tool.name(),
+                    tally.calls,
+                    refusal.code,
+                    shortened(&query.sql)
+                )
             });
         }
     }
@@ -213,7 +199,8 @@ fn shown(environment: &Environment, walk: &Walk, findings: &mut Findings) {
 
 fn marked_actors<'w>(environment: &Environment, walk: &'w Walk) -> Vec<&'w Arc<Entry>> {
     let hidden = |start: &Arc<Entry>| -> usize {
-        let rows = environment.private().keys().map(|table| start.rows(environment, &walk.ground.reader, *table).hidden());
+        let rows =
+            environment.private().keys().map(|table| start.rows(environment, &walk.ground.reader, *table).hidden());
         rows.sum()
     };
     let mut starts: Vec<(usize, &Arc<Entry>)> = walk.corpus.starts.iter().map(|start| (hidden(start), start)).collect();
@@ -236,7 +223,8 @@ fn shown_to(environment: &Environment, walk: &Walk, start: &Arc<Entry>) -> Findi
     let mut explorer = Explorer::new(environment, &walk.ground.guides, judge, vec![Arc::clone(&start)], SEED);
     for (index, progress) in walk.progress.iter().enumerate() {
         let seeds = progress.seeds.values().rev().flatten();
-        let (own, others): (Vec<_>, Vec<_>) = seeds.partition(|seed| seed.entry.conditions.actor == start.conditions.actor);
+        let (own, others): (Vec<_>, Vec<_>) =
+            seeds.partition(|seed| seed.entry.conditions.actor == start.conditions.actor);
         for seed in own.into_iter().chain(others).take(REPLAYED_MAX) {
             explorer.attempt(index, &start, &seed.arguments);
         }
@@ -271,36 +259,5 @@ mod tests {
         assert_eq!(first.tools, second.tools);
         assert_eq!(first.writes, second.writes);
         assert_eq!(check(&environment, &first), check(&environment, &second));
-    }
-}
-
-#[cfg(test)]
-mod dev {
-    use super::*;
-    use std::time::Instant;
-    #[test]
-    fn real() {
-        let Ok(dirs) = std::env::var("WALK_DIR") else { return };
-        for dir in dirs.split(' ') {
-            let loaded = Environment::load(std::path::Path::new(dir));
-            for finding in loaded.diagnostics.iter().take(10) {
-                println!("LOAD {finding:?}");
-            }
-            let Some(environment) = loaded.environment else { continue };
-            let start = Instant::now();
-            let walk = explore(&environment);
-            println!("{dir}: explore {:?}", start.elapsed());
-            let start = Instant::now();
-            let findings = check(&environment, &walk);
-            println!("check {:?}", start.elapsed());
-            let calls: u64 = walk.tools.values().map(|tally| tally.calls).sum();
-            println!("{calls} calls; entries {}", walk.corpus.all().count());
-            for (name, tally) in &walk.tools {
-                println!("  {name}: {} calls {} ok {} invalid {:?}", tally.calls, tally.successes, tally.invalid, tally.refusals);
-            }
-            for finding in findings {
-                println!("{}:{} {} {}", finding.file, finding.line.unwrap_or(0), finding.code.as_str(), finding.message);
-            }
-        }
     }
 }

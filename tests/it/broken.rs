@@ -27,9 +27,7 @@ pub(crate) struct Package {
 
 impl Package {
     pub(crate) fn new(edits: &[Edit]) -> Self {
-        let package = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let package = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(package.path()).unwrap();
         for entry in fs::read_dir(fixtures().join("lending")).unwrap() {
             let entry = entry.unwrap();

@@ -19,7 +19,10 @@ fn codes(edits: &[Edit]) -> Vec<String> {
         assert!(!finding.message.is_empty() && !finding.hint.is_empty() && !finding.file.is_empty());
         assert!(finding.severity == Severity::Error || finding.severity == Severity::Warning);
     }
-    findings.iter().map(|finding| format!("{} {}:{}", finding.code.as_str(), finding.file, finding.line.unwrap_or(0))).collect()
+    findings
+        .iter()
+        .map(|finding| format!("{} {}:{}", finding.code.as_str(), finding.file, finding.line.unwrap_or(0)))
+        .collect()
 }
 
 #[track_caller]
@@ -42,7 +45,14 @@ fn files() {
     caught("name_invalid environment.yaml:1", &[Replace(ENVIRONMENT, "name: lending", "name: library")]);
     caught("name_duplicate tools.yaml", &[Replace(TOOLS, "name: list_loans", "name: search_books")]);
     caught("tool_reserved tools.yaml", &[Replace(TOOLS, "name: add_memo", "name: reset")]);
-    caught("text_missing tools.yaml", &[Replace(TOOLS, "Bring back a book you have on loan. Refuses loans that are not yours or are over.", "Returns.")]);
+    caught(
+        "text_missing tools.yaml",
+        &[Replace(
+            TOOLS,
+            "Bring back a book you have on loan. Refuses loans that are not yours or are over.",
+            "Returns.",
+        )],
+    );
     caught("clock_invalid environment.yaml:8", &[Replace(ENVIRONMENT, "2026-03-17T09:30:00Z", "2026-03-17 09:30")]);
     caught("clock_invalid environment.yaml:8", &[Replace(ENVIRONMENT, "T09:30:00Z", "T23:30:00Z")]);
     caught("reference_unknown environment.yaml", &[Replace(ENVIRONMENT, "history: [visits]", "history: [visit]")]);
@@ -57,28 +67,72 @@ fn schema_and_data() {
     caught("sql_forbidden schema.sql", &[Append(SCHEMA, "PRAGMA journal_mode = WAL;")]);
     caught("data_constraint data.sql", &[Replace(DATA, "(12, 'A Field", "(11, 'A Field")]);
     caught("data_constraint data.sql", &[Replace(DATA, "(101, 13, 1,", "(101, 99, 1,")]);
-    caught("data_uses_clock data.sql", &[Append(DATA, "UPDATE loans SET returned_at = datetime('now') WHERE id = 103;")]);
-    caught("data_uses_clock data.sql", &[Append(DATA, "UPDATE loans SET returned_at = CURRENT_TIMESTAMP WHERE id = 103;")]);
+    caught(
+        "data_uses_clock data.sql",
+        &[Append(DATA, "UPDATE loans SET returned_at = datetime('now') WHERE id = 103;")],
+    );
+    caught(
+        "data_uses_clock data.sql",
+        &[Append(DATA, "UPDATE loans SET returned_at = CURRENT_TIMESTAMP WHERE id = 103;")],
+    );
     caught("data_uses_randomness data.sql", &[Append(DATA, "UPDATE loans SET memo = random();")]);
-    caught("table_not_strict schema.sql", &[Replace(SCHEMA, "name TEXT NOT NULL\n) STRICT;", "name TEXT NOT NULL\n);")]);
-    caught("table_reuses_ids schema.sql", &[Replace(SCHEMA, "CREATE TABLE loans (\n  id INTEGER PRIMARY KEY AUTOINCREMENT", "CREATE TABLE loans (\n  id INTEGER PRIMARY KEY")]);
+    caught(
+        "table_not_strict schema.sql",
+        &[Replace(SCHEMA, "name TEXT NOT NULL\n) STRICT;", "name TEXT NOT NULL\n);")],
+    );
+    caught(
+        "table_reuses_ids schema.sql",
+        &[Replace(
+            SCHEMA,
+            "CREATE TABLE loans (\n  id INTEGER PRIMARY KEY AUTOINCREMENT",
+            "CREATE TABLE loans (\n  id INTEGER PRIMARY KEY",
+        )],
+    );
 }
 
 #[test]
 fn tools_without_calling_them() {
-    caught("sql_invalid tools.yaml:11", &[Replace(TOOLS, "SELECT id, title, author, shelf,", "SELECT id, titel, author, shelf,")]);
+    caught(
+        "sql_invalid tools.yaml:11",
+        &[Replace(TOOLS, "SELECT id, title, author, shelf,", "SELECT id, titel, author, shelf,")],
+    );
     caught("parameter_unknown tools.yaml", &[Replace(TOOLS, "WHERE :query IS NULL", "WHERE :qery IS NULL")]);
-    caught("parameter_unknown tools.yaml", &[Replace(TOOLS, "there is no book {book_id};", "there is no book {book};")]);
+    caught(
+        "parameter_unknown tools.yaml",
+        &[Replace(TOOLS, "there is no book {book_id};", "there is no book {book};")],
+    );
     caught("input_unused tools.yaml", &[Replace(TOOLS, "(:weeks * 7)", "(2 * 7)")]);
-    caught("sql_forbidden tools.yaml", &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: DROP TABLE reminders")]);
-    caught("sql_forbidden tools.yaml", &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: PRAGMA foreign_keys = OFF")]);
-    caught("sql_forbidden tools.yaml", &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: ATTACH 'x.db' AS x")]);
+    caught(
+        "sql_forbidden tools.yaml",
+        &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: DROP TABLE reminders")],
+    );
+    caught(
+        "sql_forbidden tools.yaml",
+        &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: PRAGMA foreign_keys = OFF")],
+    );
+    caught(
+        "sql_forbidden tools.yaml",
+        &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: ATTACH 'x.db' AS x")],
+    );
     caught("sql_uses_host_time tools.yaml", &[Replace(TOOLS, "date(:due, '-1 day')", "date(:due, 'localtime')")]);
-    caught("write_not_allowed tools.yaml", &[Replace(TOOLS, "guard: SELECT 1 FROM books WHERE id = :book_id", "guard: DELETE FROM books WHERE id = :book_id RETURNING 1")]);
-    caught("write_missing tools.yaml", &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: SELECT 1")]);
+    caught(
+        "write_not_allowed tools.yaml",
+        &[Replace(
+            TOOLS,
+            "guard: SELECT 1 FROM books WHERE id = :book_id",
+            "guard: DELETE FROM books WHERE id = :book_id RETURNING 1",
+        )],
+    );
+    caught(
+        "write_missing tools.yaml",
+        &[Replace(TOOLS, "run: DELETE FROM reminders WHERE loan_id = :loan_id", "run: SELECT 1")],
+    );
     caught("tool_profile tools.yaml", &[Replace(TOOLS, "weeks: {type: integer,", "weeks: {anyOf: [{type: integer}],")]);
     caught("tool_profile tools.yaml", &[Replace(TOOLS, ", description: \"For how long, in weeks\"", "")]);
-    caught("tool_profile tools.yaml", &[Replace(TOOLS, "weeks: {type: integer, minimum: 1, maximum: 4,", "weeks: {type: object,")]);
+    caught(
+        "tool_profile tools.yaml",
+        &[Replace(TOOLS, "weeks: {type: integer, minimum: 1, maximum: 4,", "weeks: {type: object,")],
+    );
     caught("step_invalid tools.yaml", &[Replace(TOOLS, "      code: on_loan\n", "")]);
     caught("column_name tools.yaml", &[Replace(TOOLS, " AS available", "")]);
     caught("type_invalid tools.yaml", &[Replace(TOOLS, "{available: boolean}", "{available: bool}")]);
@@ -87,9 +141,19 @@ fn tools_without_calling_them() {
 
 #[test]
 fn tasks_without_executing_them() {
-    caught("task_invalid tasks.yaml:6", &[Replace(TASKS, "{tool: search_books, arguments: {query: mosses}}", "{tool: find_books, arguments: {query: mosses}}")]);
+    caught(
+        "task_invalid tasks.yaml:6",
+        &[Replace(
+            TASKS,
+            "{tool: search_books, arguments: {query: mosses}}",
+            "{tool: find_books, arguments: {query: mosses}}",
+        )],
+    );
     caught("task_invalid tasks.yaml", &[Replace(TASKS, "{query: mosses}", "{words: mosses}")]);
-    caught("task_invalid tasks.yaml", &[Replace(TASKS, "{from: 0, path: \"books.0.id\"}", "{from: 4, path: \"books.0.id\"}")]);
+    caught(
+        "task_invalid tasks.yaml",
+        &[Replace(TASKS, "{from: 0, path: \"books.0.id\"}", "{from: 4, path: \"books.0.id\"}")],
+    );
     caught("task_invalid tasks.yaml", &[Replace(TASKS, "  verify:\n    answer: [{text: Alcove 27}]\n", "")]);
     caught("task_invalid tasks.yaml", &[Replace(TASKS, "[{date: 2026-03-24}]", "[{date: 24 March}]")]);
 }
@@ -195,8 +259,24 @@ fn gates_for_nearly_the_work() {
 #[test]
 fn gates_for_what_an_agent_can_know_and_ids() {
     caught("argument_unknowable tasks.yaml:6", &[Replace(TASKS, "{query: mosses}", "{query: guide to moss}")]);
-    caught("argument_unknowable tasks.yaml", &[Replace(TASKS, "{from: 0, path: \"books.0.id\"}, weeks: 3", "11, weeks: 2")]);
-    caught("argument_unknowable tasks.yaml", &[Replace(TASKS, "book_id: {from: 0, path: \"books.0.id\"}, weeks: 3", "book_id: {derived: \"SELECT 10 + 1\"}, weeks: 3")]);
-    caught("argument_unknowable tasks.yaml", &[Replace(TASKS, "text: reading group on Friday}}", "text: {free: reading group on Friday}}}")]);
-    caught("hidden_reference tasks.yaml", &[Replace(SCHEMA, "loan_id INTEGER NOT NULL REFERENCES loans(id)", "loan_id INTEGER NOT NULL")]);
+    caught(
+        "argument_unknowable tasks.yaml",
+        &[Replace(TASKS, "{from: 0, path: \"books.0.id\"}, weeks: 3", "11, weeks: 2")],
+    );
+    caught(
+        "argument_unknowable tasks.yaml",
+        &[Replace(
+            TASKS,
+            "book_id: {from: 0, path: \"books.0.id\"}, weeks: 3",
+            "book_id: {derived: \"SELECT 10 + 1\"}, weeks: 3",
+        )],
+    );
+    caught(
+        "argument_unknowable tasks.yaml",
+        &[Replace(TASKS, "text: reading group on Friday}}", "text: {free: reading group on Friday}}}")],
+    );
+    caught(
+        "hidden_reference tasks.yaml",
+        &[Replace(SCHEMA, "loan_id INTEGER NOT NULL REFERENCES loans(id)", "loan_id INTEGER NOT NULL")],
+    );
 }

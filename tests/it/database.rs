@@ -10,35 +10,21 @@ mod traps;
 
 use std::sync::Arc;
 
-use envfarm::database::{
-    Bound, Budget, Image, ImageSource, Moment, Overlay, Pool, build_image, open_bytes,
-};
+use envfarm::database::{Bound, Budget, Image, ImageSource, Moment, Overlay, Pool, build_image, open_bytes};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
 /// 2026-03-17 09:30:00 UTC.
 const NOW_MS: i64 = 1_773_739_800_000;
 
-const BUDGET: Budget = Budget {
-    steps_max: 10_000_000,
-    deadline: None,
-    pages_max: 10_000,
-};
+const BUDGET: Budget = Budget { steps_max: 10_000_000, deadline: None, pages_max: 10_000 };
 
 fn moment(commits: u64) -> Moment {
-    Moment {
-        now_ms: NOW_MS,
-        seed: 7,
-        commits,
-    }
+    Moment { now_ms: NOW_MS, seed: 7, commits }
 }
 
 fn image(schema: &str, data: &str) -> Arc<Image> {
-    let source = ImageSource {
-        schema,
-        data,
-        clock_ms: NOW_MS,
-    };
+    let source = ImageSource { schema, data, clock_ms: NOW_MS };
     Arc::new(build_image(&source).unwrap())
 }
 

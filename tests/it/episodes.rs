@@ -61,7 +61,9 @@ fn transcript(episode: &mut Episode, choices: &[u32]) -> Vec<String> {
 #[test]
 fn a_thousand_interleaved_episodes_equal_the_same_run_alone() {
     let environment = lending();
-    let choices = |number: u32| -> Vec<u32> { (0..12).map(|step| number.wrapping_mul(2_654_435_761).rotate_left(step * 5) ^ step).collect() };
+    let choices = |number: u32| -> Vec<u32> {
+        (0..12).map(|step| number.wrapping_mul(2_654_435_761).rotate_left(step * 5) ^ step).collect()
+    };
     let mut episodes: Vec<Episode> = (0..1000).map(|number| episode(&environment, None, number % 7)).collect();
     let mut interleaved = vec![Vec::new(); episodes.len()];
     for step in 0..12 {
@@ -124,7 +126,10 @@ proptest! {
 fn only_a_change_moves_time() {
     let environment = lending();
     let mut live = episode(&environment, None, 0);
-    let written_at = |live: &Episode| live.diff().unwrap().iter().find(|table| table.table == "notes").unwrap().added.last().unwrap()["written_at"].clone();
+    let written_at = |live: &Episode| {
+        live.diff().unwrap().iter().find(|table| table.table == "notes").unwrap().added.last().unwrap()["written_at"]
+            .clone()
+    };
     call(&mut live, "search_books", json!({}));
     assert!(call(&mut live, "borrow_book", json!({"book_id": 13, "weeks": 1})).is_error());
     assert!(call(&mut live, "borrow_book", json!({"book_id": 99, "weeks": 1})).is_error());
@@ -139,7 +144,9 @@ fn only_a_change_moves_time() {
 fn all_problems_of_a_call_are_told_together() {
     let environment = lending();
     let mut live = episode(&environment, None, 0);
-    let Observation::InvalidArguments { problems } = call(&mut live, "borrow_book", json!({"weeks": 7, "bok_id": "11"})) else {
+    let Observation::InvalidArguments { problems } =
+        call(&mut live, "borrow_book", json!({"weeks": 7, "bok_id": "11"}))
+    else {
         panic!("these arguments are wrong");
     };
     let told: Vec<String> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
@@ -195,7 +202,10 @@ fn order_and_ids_of_new_rows_dont_matter_and_collateral_does() {
     call(&mut other_order, "return_book", json!({"loan_id": 105}));
     swap(&mut other_order);
     let verdict = other_order.peek_verdict(None);
-    assert!(!verdict.passed && verdict.checks[0].reason.contains("loans: a row was added that shouldn't"), "{verdict:?}");
+    assert!(
+        !verdict.passed && verdict.checks[0].reason.contains("loans: a row was added that shouldn't"),
+        "{verdict:?}"
+    );
     // .. and without it the order of the three calls is free.
     other_order.reset();
     swap(&mut other_order);
@@ -234,10 +244,7 @@ fn limits_end_calls_and_episodes_and_lose_nothing() {
     assert_eq!(serde_json::to_string(&live.diff().unwrap()).unwrap(), before);
     assert_eq!(live.state(), EpisodeState::Live);
 
-    let limits = EpisodeLimits {
-        calls_max: 2,
-        ..EpisodeLimits::default()
-    };
+    let limits = EpisodeLimits { calls_max: 2, ..EpisodeLimits::default() };
     let mut short = Episode::new(environment, None, 0, None, limits).unwrap();
     call(&mut short, "list_loans", json!({}));
     call(&mut short, "list_loans", json!({}));

@@ -101,15 +101,8 @@ fn json_value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(|number| json!(number)),
         ".{0,12}".prop_map(Value::from),
-        prop::sample::select(vec![
-            "list_notes",
-            "add_note",
-            "notebook",
-            "tools/call",
-            "2.0",
-            "2026-07-28"
-        ])
-        .prop_map(Value::from),
+        prop::sample::select(vec!["list_notes", "add_note", "notebook", "tools/call", "2.0", "2026-07-28"])
+            .prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 24, 5, |inner| {
         let key = prop_oneof![
@@ -128,18 +121,11 @@ fn json_value() -> impl Strategy<Value = Value> {
 
 impl Thrown {
     fn new(method: Method, path: &str, headers: &[(&'static str, &str)], body: &Value) -> Self {
-        let usual = [
-            ("host", "127.0.0.1:8700"),
-            ("content-type", "application/json"),
-        ];
+        let usual = [("host", "127.0.0.1:8700"), ("content-type", "application/json")];
         Self {
             method,
             path: path.to_owned(),
-            headers: usual
-                .iter()
-                .chain(headers)
-                .map(|(name, value)| (*name, value.as_bytes().to_vec()))
-                .collect(),
+            headers: usual.iter().chain(headers).map(|(name, value)| (*name, value.as_bytes().to_vec())).collect(),
             body: body.to_string().into_bytes(),
         }
     }
@@ -157,10 +143,7 @@ fn trainers_requests() -> Vec<Thrown> {
         post("/episodes", task),
         post("/episodes/ep_victim/calls", add),
         post("/episodes/ep_victim/calls", pin),
-        post(
-            "/episodes/ep_victim/verify",
-            json!({"answer": "Answer: 750"}),
-        ),
+        post("/episodes/ep_victim/verify", json!({"answer": "Answer: 750"})),
         post("/episodes/ep_victim/reset", json!({})),
         get("/episodes/ep_victim"),
         get("/environments"),
@@ -177,30 +160,17 @@ fn agents_requests() -> Vec<Thrown> {
     let stateless = |path: &str, method: &'static str, mut params: Value| {
         params["_meta"] = meta();
         let name = params["name"].as_str().unwrap_or("-").to_owned();
-        let headers = [
-            ("mcp-protocol-version", STATELESS),
-            ("mcp-method", method),
-            ("mcp-name", name.as_str()),
-        ];
+        let headers = [("mcp-protocol-version", STATELESS), ("mcp-method", method), ("mcp-name", name.as_str())];
         Thrown::new(Method::POST, path, &headers, &message(method, params))
     };
-    let session = [
-        ("mcp-session-id", VICTIM),
-        ("mcp-protocol-version", SESSIONS),
-    ];
-    let in_session = |method: &str, params: Value| {
-        Thrown::new(Method::POST, notebook, &session, &message(method, params))
-    };
+    let session = [("mcp-session-id", VICTIM), ("mcp-protocol-version", SESSIONS)];
+    let in_session =
+        |method: &str, params: Value| Thrown::new(Method::POST, notebook, &session, &message(method, params));
     let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     let add = json!({"name": "add_note", "arguments": {"title": "x", "body": "y"}});
     let list = json!({"name": "list_notes", "arguments": {"limit": 2}});
     vec![
-        Thrown::new(
-            Method::POST,
-            notebook,
-            &[],
-            &message("initialize", initialize_params()),
-        ),
+        Thrown::new(Method::POST, notebook, &[], &message("initialize", initialize_params())),
         Thrown::new(Method::POST, notebook, &session, &initialized),
         Thrown::new(Method::DELETE, notebook, &session, &json!({})),
         in_session("tools/list", json!({})),
@@ -209,11 +179,7 @@ fn agents_requests() -> Vec<Thrown> {
         in_session("ping", json!({})),
         stateless(notebook, "server/discover", json!({})),
         stateless("/envs/notebook/mcp?as=me", "tools/call", add.clone()),
-        stateless(
-            "/envs/notebook/mcp?task=pin_the_groceries&seed=3",
-            "tools/call",
-            list.clone(),
-        ),
+        stateless("/envs/notebook/mcp?task=pin_the_groceries&seed=3", "tools/call", list.clone()),
         stateless(victim, "tools/list", json!({})),
         stateless(victim, "tools/call", add),
         stateless(victim, "tools/call", list),
@@ -259,9 +225,7 @@ impl Thrown {
                 let at = at.index(self.body.len());
                 self.body[at] = byte;
             }
-            Distortion::Cut(at) if !self.body.is_empty() => {
-                self.body.truncate(at.index(self.body.len()))
-            }
+            Distortion::Cut(at) if !self.body.is_empty() => self.body.truncate(at.index(self.body.len())),
             Distortion::Byte(..) | Distortion::Cut(_) => {}
             Distortion::Body(body) => self.body = body,
             Distortion::Header(at, value) if !self.headers.is_empty() => {
@@ -285,12 +249,9 @@ fn changed(mut body: Value, at: &[usize], by: Value) -> Value {
     let mut pointer = String::new();
     for step in at {
         let member = match body.pointer(&pointer) {
-            Some(Value::Object(members)) if !members.is_empty() => members
-                .keys()
-                .nth(step % members.len())
-                .unwrap()
-                .replace('~', "~0")
-                .replace('/', "~1"),
+            Some(Value::Object(members)) if !members.is_empty() => {
+                members.keys().nth(step % members.len()).unwrap().replace('~', "~0").replace('/', "~1")
+            }
             Some(Value::Array(items)) if !items.is_empty() => (step % items.len()).to_string(),
             _ => break,
         };
@@ -357,13 +318,12 @@ fn thrown() -> impl Strategy<Value = Thrown> {
         prop::collection::vec(distortion(), 0..3),
     )
         .prop_map(|(thrown, distortions)| distortions.into_iter().fold(thrown, Thrown::distorted));
-    let wild =
-        (method(), path(), headers(), body()).prop_map(|(method, path, headers, body)| Thrown {
-            method,
-            path,
-            headers,
-            body,
-        });
+    let wild = (method(), path(), headers(), body()).prop_map(|(method, path, headers, body)| Thrown {
+        method,
+        path,
+        headers,
+        body,
+    });
     prop_oneof![6 => aimed, 1 => wild]
 }
 
@@ -373,15 +333,8 @@ impl Thrown {
         let uri: Uri = self.path.replace(VICTIM, victim).parse().ok()?;
         let mut request = Request::builder().method(self.method.clone()).uri(uri);
         for (name, value) in &self.headers {
-            let value = if value == VICTIM.as_bytes() {
-                victim.as_bytes()
-            } else {
-                value
-            };
-            request = request.header(
-                HeaderName::from_static(name),
-                HeaderValue::from_bytes(value).ok()?,
-            );
+            let value = if value == VICTIM.as_bytes() { victim.as_bytes() } else { value };
+            request = request.header(HeaderName::from_static(name), HeaderValue::from_bytes(value).ok()?);
         }
         request.body(Body::from(self.body.clone())).ok()
     }
@@ -411,18 +364,9 @@ fn kind(reply: &Reply) -> String {
 
 #[test]
 fn no_request_harms_the_server_or_an_episode() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let limits = FarmLimits {
-        live_episodes_max: 10_000_000,
-        ..FarmLimits::default()
-    };
-    let settings = HttpSettings {
-        body_bytes_max: 32 * 1024,
-        ..HttpSettings::default()
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let limits = FarmLimits { live_episodes_max: 10_000_000, ..FarmLimits::default() };
+    let settings = HttpSettings { body_bytes_max: 32 * 1024, ..HttpSettings::default() };
     let server = Server::with(limits, settings);
     let view = |id: &str| runtime.block_on(server.get(&format!("/episodes/{id}")));
     let bystander = runtime.block_on(server.episode("notebook", Some("pin_the_groceries")));
@@ -430,11 +374,7 @@ fn no_request_harms_the_server_or_an_episode() {
     let victim = std::cell::RefCell::new(runtime.block_on(server.episode("notebook", None)));
 
     let seen = std::cell::RefCell::new(BTreeMap::<String, u32>::new());
-    let mut runner = TestRunner::new(Config {
-        cases: REQUESTS,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = TestRunner::new(Config { cases: REQUESTS, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&thrown(), |thrown| {
         let known = view(&victim.borrow());
         if known.status == StatusCode::NOT_FOUND || known.body["state"] != "live" {

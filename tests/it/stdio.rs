@@ -30,11 +30,7 @@ impl Process {
         let mut child = envfarm(arguments).spawn().unwrap();
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
-        Self {
-            child,
-            input,
-            output,
-        }
+        Self { child, input, output }
     }
 
     fn write(&mut self, message: &Value) {
@@ -98,45 +94,22 @@ fn stdio_serves_one_episode_and_records_it() {
     ]);
     let started = process.initialize();
     assert_eq!(started["result"]["protocolVersion"], SESSIONS);
-    assert!(
-        started["result"]["instructions"]
-            .as_str()
-            .unwrap()
-            .contains("Pin my note")
-    );
+    assert!(started["result"]["instructions"].as_str().unwrap().contains("Pin my note"));
     let listed = process.request(1, "tools/list", json!({}));
     assert_eq!(listed["result"]["tools"].as_array().unwrap().len(), 4);
-    let pinned = process.request(
-        2,
-        "tools/call",
-        json!({"name": "pin_note", "arguments": {"note_id": 1}}),
-    );
-    assert_eq!(
-        pinned["result"]["structuredContent"]["note"]["pinned"],
-        true
-    );
-    let refused = process.request(
-        3,
-        "tools/call",
-        json!({"name": "get_note", "arguments": {"note_id": 4}}),
-    );
+    let pinned = process.request(2, "tools/call", json!({"name": "pin_note", "arguments": {"note_id": 1}}));
+    assert_eq!(pinned["result"]["structuredContent"]["note"]["pinned"], true);
+    let refused = process.request(3, "tools/call", json!({"name": "get_note", "arguments": {"note_id": 4}}));
     assert_eq!(refused["result"]["isError"], true);
 
     // Written as the calls happen, so that a killed process leaves what it did.
     let lines = || -> Vec<Value> {
-        std::fs::read_to_string(&file)
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        std::fs::read_to_string(&file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let recorded = lines();
     assert_eq!(recorded.len(), 3, "{recorded:?}");
     assert_eq!(recorded[0]["format"], "envfarm-trajectory");
-    assert_eq!(
-        (&recorded[0]["task"], &recorded[0]["seed"]),
-        (&json!("pin_the_groceries"), &json!(3))
-    );
+    assert_eq!((&recorded[0]["task"], &recorded[0]["seed"]), (&json!("pin_the_groceries"), &json!(3)));
     assert_eq!(recorded[1]["tool"], "pin_note");
     assert_eq!(recorded[2]["tool"], "get_note");
     assert_eq!(process.close(), Some(0));
@@ -157,9 +130,7 @@ fn stdio_answers_what_was_asked_before_the_input_ended() {
     let titles: Vec<Value> = rest
         .lines()
         .map(|line| {
-            serde_json::from_str::<Value>(line).unwrap()["result"]["structuredContent"]["note"]
-                    ["title"]
-                    .clone()
+            serde_json::from_str::<Value>(line).unwrap()["result"]["structuredContent"]["note"]["title"].clone()
         })
         .collect();
     let expected: Vec<Value> = (1..=20).map(|id| json!(format!("{id}"))).collect();
@@ -191,10 +162,7 @@ fn stdio_stops_cleanly_when_asked_to() {
 fn unknown_names_get_suggestions_and_exit_code_2() {
     for (arguments, hint) in [
         (&["stdio", "notebok"][..], "notebook"),
-        (
-            &["stdio", "notebook", "--task", "pin_groceries"],
-            "pin_the_groceries",
-        ),
+        (&["stdio", "notebook", "--task", "pin_groceries"], "pin_the_groceries"),
         (&["stdio", "notebook", "--actor", "9"], "Tomasz Zielinski"),
         (&["list", "notebok"], "notebook"),
         (&["serve", "--host", "0.0.0.0"], "--allow-remote"),
@@ -219,18 +187,9 @@ fn list_shows_environments_tools_and_tasks() {
     };
     assert!(run(&["list"]).contains("Notebook"));
     let one = run(&["list", "notebook"]);
-    assert!(
-        one.contains("pin_note") && one.contains("find_the_reference"),
-        "{one}"
-    );
+    assert!(one.contains("pin_note") && one.contains("find_the_reference"), "{one}");
     let listed: Value = serde_json::from_str(&run(&["list", "--json"])).unwrap();
-    assert!(
-        listed["environments"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|environment| environment["name"] == "notebook")
-    );
+    assert!(listed["environments"].as_array().unwrap().iter().any(|environment| environment["name"] == "notebook"));
     let one: Value = serde_json::from_str(&run(&["list", "notebook", "--json"])).unwrap();
     assert_eq!(one["tools"].as_array().unwrap().len(), 4);
 }
@@ -240,15 +199,8 @@ fn list_shows_environments_tools_and_tasks() {
 fn serve_says_where_it_listens_and_how_to_connect() {
     let mut process = Process::start(&["serve", "--port", "0"]);
     let first = process.line();
-    let url = first
-        .trim()
-        .strip_prefix("listening on ")
-        .unwrap()
-        .to_owned();
-    assert!(
-        url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"),
-        "{url}"
-    );
+    let url = first.trim().strip_prefix("listening on ").unwrap().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with(":0"), "{url}");
 
     let port = url.rsplit(':').next().unwrap();
     let second = envfarm(&["serve", "--port", port]).output().unwrap();
@@ -275,9 +227,6 @@ fn serve_says_where_it_listens_and_how_to_connect() {
 
 #[cfg(unix)]
 fn terminate(child: &Child) {
-    let status = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
+    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }

@@ -56,14 +56,9 @@ impl Server {
         let body = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
         };
-        Reply {
-            status: head.status,
-            headers: head.headers,
-            body,
-        }
+        Reply { status: head.status, headers: head.headers, body }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -76,69 +71,40 @@ impl Server {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         let json = [("content-type", "application/json")];
-        self.send(request(Method::POST, path, &json, &body.to_string()))
-            .await
+        self.send(request(Method::POST, path, &json, &body.to_string())).await
     }
 
     /// An episode of an environment, free play where `task` is null. Gives its id.
     pub(crate) async fn episode(&self, environment: &str, task: Option<&str>) -> String {
-        let reply = self
-            .post(
-                "/episodes",
-                json!({"environment": environment, "task": task}),
-            )
-            .await;
+        let reply = self.post("/episodes", json!({"environment": environment, "task": task})).await;
         assert_eq!(reply.status, StatusCode::CREATED, "{reply:?}");
         reply.body["episodes"][0]["id"].as_str().unwrap().to_owned()
     }
 
     /// `POST /episodes/{id}/calls`.
     pub(crate) async fn call(&self, id: &str, tool: &str, arguments: Value) -> Reply {
-        self.post(
-            &format!("/episodes/{id}/calls"),
-            json!({"tool": tool, "arguments": arguments}),
-        )
-        .await
+        self.post(&format!("/episodes/{id}/calls"), json!({"tool": tool, "arguments": arguments})).await
     }
 
     /// A request of the stateless protocol, with the headers it must have.
-    pub(crate) async fn stateless(
-        &self,
-        path: &str,
-        method: &str,
-        params: Value,
-        more: &[(&str, &str)],
-    ) -> Reply {
-        self.send(stateless_request(path, method, params, more))
-            .await
+    pub(crate) async fn stateless(&self, path: &str, method: &str, params: Value, more: &[(&str, &str)]) -> Reply {
+        self.send(stateless_request(path, method, params, more)).await
     }
 
     /// A request of the protocol with sessions.
-    pub(crate) async fn in_session(
-        &self,
-        path: &str,
-        session: Option<&str>,
-        method: &str,
-        params: Value,
-    ) -> Reply {
-        let mut headers = vec![
-            ("content-type", "application/json"),
-            ("accept", "application/json, text/event-stream"),
-        ];
+    pub(crate) async fn in_session(&self, path: &str, session: Option<&str>, method: &str, params: Value) -> Reply {
+        let mut headers = vec![("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
         if let Some(session) = session {
             headers.push(("mcp-session-id", session));
             headers.push(("mcp-protocol-version", SESSIONS));
         }
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        self.send(request(Method::POST, path, &headers, &body.to_string()))
-            .await
+        self.send(request(Method::POST, path, &headers, &body.to_string())).await
     }
 
     /// Opens a session and gives its id.
     pub(crate) async fn initialize(&self, path: &str) -> String {
-        let reply = self
-            .in_session(path, None, "initialize", initialize_params())
-            .await;
+        let reply = self.in_session(path, None, "initialize", initialize_params()).await;
         assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
         reply.header("mcp-session-id").to_owned()
     }
@@ -146,31 +112,17 @@ impl Server {
 
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .unwrap_or_else(|| panic!("no {name} in {self:?}"))
-            .to_str()
-            .unwrap()
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {self:?}")).to_str().unwrap()
     }
 
     /// Status and `error.code`, for comparing.
     pub(crate) fn error(&self) -> (u16, &Value) {
-        assert!(
-            self.body["error"]["message"]
-                .as_str()
-                .is_some_and(|message| !message.is_empty()),
-            "{self:?}"
-        );
+        assert!(self.body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{self:?}");
         (self.status.as_u16(), &self.body["error"]["code"])
     }
 }
 
-pub(crate) fn request(
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Request<Body> {
+pub(crate) fn request(method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Body> {
     let mut builder = Request::builder().method(method).uri(path);
     if !headers.iter().any(|(name, _)| *name == "host") {
         builder = builder.header("host", "127.0.0.1:8700");
@@ -199,12 +151,7 @@ pub(crate) fn meta() -> Value {
 }
 
 /// A stateless request. `more` headers replace the ones it would have; an empty value leaves a header out.
-pub(crate) fn stateless_request(
-    path: &str,
-    method: &str,
-    mut params: Value,
-    more: &[(&str, &str)],
-) -> Request<Body> {
+pub(crate) fn stateless_request(path: &str, method: &str, mut params: Value, more: &[(&str, &str)]) -> Request<Body> {
     if params.get("_meta").is_none() {
         params["_meta"] = meta();
     }

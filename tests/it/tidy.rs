@@ -56,7 +56,11 @@ fn layer(module: &str) -> Option<usize> {
 fn used(text: &str) -> Vec<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let after = code.flat_map(|line| line.split("crate::").skip(1));
-    after.map(|rest| &rest[..rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_')).unwrap_or(rest.len())]).collect()
+    after
+        .map(|rest| {
+            &rest[..rest.find(|letter: char| !(letter.is_alphanumeric() || letter == '_')).unwrap_or(rest.len())]
+        })
+        .collect()
 }
 
 #[test]
@@ -76,14 +80,18 @@ fn a_module_uses_only_what_stands_below_it() {
 
 #[test]
 fn libraries_are_named_where_they_belong() {
-    let homes = [("axum", "http"), ("rmcp", "mcp"), ("tracing_subscriber", "telemetry"), ("clap", "cli"), ("rustyline", "cli")];
+    let homes =
+        [("axum", "http"), ("rmcp", "mcp"), ("tracing_subscriber", "telemetry"), ("clap", "cli"), ("rustyline", "cli")];
     for (path, text) in sources() {
         for (library, home) in homes {
-            let named = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(&format!("{library}::")));
+            let named =
+                text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(&format!("{library}::")));
             let allowed = module(&path) == home || (library == "clap" && module(&path) == "config");
             assert!(!named || allowed, "{} names {library}", path.display());
         }
-        let is_unsafe = text.lines().any(|line| !line.trim_start().starts_with("//") && (line.contains("unsafe {") || line.contains("unsafe fn")));
+        let is_unsafe = text.lines().any(|line| {
+            !line.trim_start().starts_with("//") && (line.contains("unsafe {") || line.contains("unsafe fn"))
+        });
         assert!(!is_unsafe || path == Path::new("database/overlay.rs"), "{} is unsafe", path.display());
     }
 }
@@ -94,6 +102,10 @@ fn files_are_rooms_one_can_know() {
         let lines = text.lines().count();
         assert!(lines <= LINES_MAX, "{} has {lines} lines", path.display());
         assert!(path.file_name().unwrap() != "mod.rs", "{}: foo.rs and foo/, not mod.rs", path.display());
-        assert!(text.starts_with("//!") || text.starts_with("#!["), "{} doesn't begin by saying what it is", path.display());
+        assert!(
+            text.starts_with("//!") || text.starts_with("#!["),
+            "{} doesn't begin by saying what it is",
+            path.display()
+        );
     }
 }

@@ -10,14 +10,20 @@ const TOOLS: &str = "tools.yaml";
 /// The findings of these codes, as `code file:line message`.
 fn found(edits: &[Edit]) -> Vec<String> {
     let findings = Package::new(edits).findings();
-    findings.iter().map(|finding| format!("{} {}:{} {}", finding.code.as_str(), finding.file, finding.line.unwrap_or(0), finding.message)).collect()
+    findings
+        .iter()
+        .map(|finding| {
+            format!("{} {}:{} {}", finding.code.as_str(), finding.file, finding.line.unwrap_or(0), finding.message)
+        })
+        .collect()
 }
 
 /// Expects one finding that begins like this and has all of `parts` in its message.
 #[track_caller]
 fn caught(begins: &str, parts: &[&str], edits: &[Edit]) {
     let found = found(edits);
-    let matching = found.iter().filter(|finding| finding.starts_with(begins) && parts.iter().all(|part| finding.contains(part)));
+    let matching =
+        found.iter().filter(|finding| finding.starts_with(begins) && parts.iter().all(|part| finding.contains(part)));
     assert_eq!(matching.count(), 1, "{begins} with {parts:?} not once among {found:#?}");
 }
 
@@ -36,10 +42,18 @@ const BOOK_GUARD: &str = "    - guard: SELECT 1 FROM books WHERE id = :book_id
 #[test]
 fn faults() {
     // A foreign key that no guard protects.
-    caught("tool_faults tools.yaml", &["borrow_book", "FOREIGN KEY"], &[Replace(TOOLS, BOOK_GUARD, "    - guard: SELECT NOT EXISTS")]);
+    caught(
+        "tool_faults tools.yaml",
+        &["borrow_book", "FOREIGN KEY"],
+        &[Replace(TOOLS, BOOK_GUARD, "    - guard: SELECT NOT EXISTS")],
+    );
     // A let that gives no row for some arguments, and one that gives several.
     let due = "SELECT date(:now, (:weeks * 7) || ' days') AS due";
-    caught("tool_faults tools.yaml", &["a let gave no row"], &[Replace(TOOLS, due, "SELECT date(:now, (:weeks * 7) || ' days') AS due WHERE :weeks < 4")]);
+    caught(
+        "tool_faults tools.yaml",
+        &["a let gave no row"],
+        &[Replace(TOOLS, due, "SELECT date(:now, (:weeks * 7) || ' days') AS due WHERE :weeks < 4")],
+    );
     let two = "SELECT date(:now, (:weeks * 7) || ' days') AS due FROM (SELECT 1 UNION ALL SELECT 2 WHERE :weeks = 4)";
     caught("tool_faults tools.yaml", &["more than one row", "\"weeks\":4"], &[Replace(TOOLS, due, two)]);
     // A CHECK that only a state reached by another call can break.
@@ -83,19 +97,34 @@ fn budgets() {
 #[test]
 fn results_against_their_schema() {
     let types = "types: {available: boolean}";
-    caught("result_contradicts_schema tools.yaml", &["search_books", "available"], &[Replace(TOOLS, types, "types: {available: string}")]);
+    caught(
+        "result_contradicts_schema tools.yaml",
+        &["search_books", "available"],
+        &[Replace(TOOLS, types, "types: {available: string}")],
+    );
     // Null only while the book is in.
     let holder = "SELECT id, title, author, shelf, (SELECT due_on FROM loans WHERE book_id = books.id AND returned_at IS NULL) AS available";
     let original = "SELECT id, title, author, shelf, NOT EXISTS (SELECT 1 FROM loans WHERE book_id = books.id AND returned_at IS NULL) AS available";
-    caught("result_contradicts_schema tools.yaml", &["search_books"], &[Replace(TOOLS, original, holder), Replace(TOOLS, types, "types: {available: string}")]);
-    clean("result_contradicts_schema", &[Replace(TOOLS, original, holder), Replace(TOOLS, types, "types: {available: string?}")]);
+    caught(
+        "result_contradicts_schema tools.yaml",
+        &["search_books"],
+        &[Replace(TOOLS, original, holder), Replace(TOOLS, types, "types: {available: string}")],
+    );
+    clean(
+        "result_contradicts_schema",
+        &[Replace(TOOLS, original, holder), Replace(TOOLS, types, "types: {available: string?}")],
+    );
 }
 
 #[test]
 fn tools_that_never_succeed_and_guards_that_never_refuse() {
     let memo = "run: UPDATE loans SET memo = memo || :text || '; ' WHERE id = :loan_id";
     let impossible = "guard: SELECT :text LIKE '%moss%' AND :text NOT LIKE '%m%'\n      code: no_moss\n      error: no\n    - run: UPDATE loans SET memo = memo || :text || '; ' WHERE id = :loan_id";
-    caught("tool_never_succeeds tools.yaml", &["add_memo", "were refused by no_moss"], &[Replace(TOOLS, memo, impossible)]);
+    caught(
+        "tool_never_succeeds tools.yaml",
+        &["add_memo", "were refused by no_moss"],
+        &[Replace(TOOLS, memo, impossible)],
+    );
     let toothless = "guard: SELECT length(:text) > 0\n      code: no_text\n      error: no\n    - run: UPDATE loans SET memo = memo || :text || '; ' WHERE id = :loan_id";
     caught("guard_never_refuses tools.yaml", &["add_memo", "no_text"], &[Replace(TOOLS, memo, toothless)]);
     // Only after a memo of one's own, on the second of one's loans, and only with the right words.
@@ -110,7 +139,8 @@ fn rows_of_others_changed() {
     let anybodys = Replace(TOOLS, RETURN_GUARD, "WHERE id = :loan_id AND returned_at IS NULL");
     caught("private_rows_changed tools.yaml", &["return_book", "changes a row of loans"], &[anybodys]);
     caught("private_rows_changed tools.yaml", &["return_book", "removes a row of reminders"], &[anybodys]);
-    let crossing = Replace(TOOLS, "  title: Return a book\n", "  title: Return a book\n  crosses: [loans, reminders]\n");
+    let crossing =
+        Replace(TOOLS, "  title: Return a book\n", "  title: Return a book\n  crosses: [loans, reminders]\n");
     clean("private_rows_changed", &[anybodys, crossing]);
     let for_another = Replace(TOOLS, "VALUES (:book_id, :actor, :due)", "VALUES (:book_id, 3 - :actor, :due)");
     caught("private_rows_changed tools.yaml", &["borrow_book", "adds a row of loans"], &[for_another]);
@@ -127,26 +157,47 @@ fn rows_of_others_shown() {
     let memos = "(SELECT group_concat(memo, '/') FROM loans) AS available";
     let available = "NOT EXISTS (SELECT 1 FROM loans WHERE book_id = books.id AND returned_at IS NULL) AS available";
     let types = Replace(TOOLS, "types: {available: boolean}", "types: {available: string?}");
-    caught("private_rows_shown tools.yaml", &["search_books", "its result tells of row", "of loans"], &[Replace(TOOLS, available, memos), types]);
-    let on_loan = "    - guard: SELECT NOT EXISTS (SELECT 1 FROM loans WHERE book_id = :book_id AND returned_at IS NULL)
+    caught(
+        "private_rows_shown tools.yaml",
+        &["search_books", "its result tells of row", "of loans"],
+        &[Replace(TOOLS, available, memos), types],
+    );
+    let on_loan =
+        "    - guard: SELECT NOT EXISTS (SELECT 1 FROM loans WHERE book_id = :book_id AND returned_at IS NULL)
       code: on_loan
       error: the book is on loan";
     let told = "    - let: SELECT max(memo) AS why FROM loans WHERE book_id = :book_id AND returned_at IS NULL
     - guard: SELECT NOT EXISTS (SELECT 1 FROM loans WHERE book_id = :book_id AND returned_at IS NULL)
       code: on_loan
       error: \"the book is on loan: {why}\"";
-    caught("private_rows_shown tools.yaml", &["borrow_book", "its refusal tells of row"], &[Replace(TOOLS, on_loan, told)]);
+    caught(
+        "private_rows_shown tools.yaml",
+        &["borrow_book", "its refusal tells of row"],
+        &[Replace(TOOLS, on_loan, told)],
+    );
 }
 
 #[test]
 fn numbers_of_others_shown() {
-    let fines = Replace(SCHEMA, "  memo TEXT NOT NULL DEFAULT ''", "  memo TEXT NOT NULL DEFAULT '',\n  fine_cents INTEGER NOT NULL DEFAULT 40 CHECK (fine_cents >= 0)");
+    let fines = Replace(
+        SCHEMA,
+        "  memo TEXT NOT NULL DEFAULT ''",
+        "  memo TEXT NOT NULL DEFAULT '',\n  fine_cents INTEGER NOT NULL DEFAULT 40 CHECK (fine_cents >= 0)",
+    );
     let available = "NOT EXISTS (SELECT 1 FROM loans WHERE book_id = books.id AND returned_at IS NULL) AS available";
     let types = Replace(TOOLS, "types: {available: boolean}", "types: {available: integer?}");
     let shown = "(SELECT fine_cents FROM loans WHERE book_id = books.id AND returned_at IS NULL) AS available";
-    caught("private_rows_shown tools.yaml", &["search_books", "of loans"], &[fines, Replace(TOOLS, available, shown), types]);
+    caught(
+        "private_rows_shown tools.yaml",
+        &["search_books", "of loans"],
+        &[fines, Replace(TOOLS, available, shown), types],
+    );
     let summed = "(SELECT sum(fine_cents) FROM loans) AS available";
-    caught("private_rows_shown tools.yaml", &["search_books", "computed from"], &[fines, Replace(TOOLS, available, summed), types]);
+    caught(
+        "private_rows_shown tools.yaml",
+        &["search_books", "computed from"],
+        &[fines, Replace(TOOLS, available, summed), types],
+    );
     let own = "(SELECT sum(fine_cents) FROM loans WHERE member_id = :actor) AS available";
     clean("private_rows_shown", &[fines, Replace(TOOLS, available, own), types]);
 }
@@ -176,6 +227,10 @@ fn determinism() {
 
 #[test]
 fn an_environment_without_private_tables() {
-    let open = Replace(ENVIRONMENT, "private:\n  loans: member_id\n  reminders: loan_id IN (SELECT id FROM loans WHERE member_id = :actor)\n", "");
+    let open = Replace(
+        ENVIRONMENT,
+        "private:\n  loans: member_id\n  reminders: loan_id IN (SELECT id FROM loans WHERE member_id = :actor)\n",
+        "",
+    );
     clean("private", &[open]);
 }

@@ -96,7 +96,8 @@ pub(super) fn rows(envs: &Path, scripts: &[Script], measuring: Duration) -> Resu
 
 /// The empty tool, and the read of a solution whose result is of middle size.
 fn subjects(envs: &Path, scripts: &[Script], folder: &Path) -> Result<Vec<Subject>, Failure> {
-    let farm = |envs: &Path| Farm::open(envs, limits()).map(Arc::new).map_err(|err| broken("the farm can't be opened", err));
+    let farm =
+        |envs: &Path| Farm::open(envs, limits()).map(Arc::new).map_err(|err| broken("the farm can't be opened", err));
     let package = folder.join("empty");
     let write = || {
         fs::create_dir(&package)?;
@@ -144,7 +145,8 @@ async fn ways_of(subject: &Subject, server: &Server, ways: &mut Vec<Way>) -> Res
     let sessions_headers = "MCP-Protocol-Version: 2025-11-25\r\n";
     let sessions = |id: &EpisodeId| load::post(&format!("/episodes/{id}/mcp"), sessions_headers, &sessions);
     let stateless = call_message(subject, Some("2026-07-28"));
-    let headers = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {}\r\n", subject.tool);
+    let headers =
+        format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {}\r\n", subject.tool);
     let stateless = |id: &EpisodeId| load::post(&format!("/episodes/{id}/mcp"), &headers, &stateless);
 
     let router = http::router(Arc::clone(&subject.farm), HttpSettings::default());
@@ -177,12 +179,7 @@ async fn ways_of(subject: &Subject, server: &Server, ways: &mut Vec<Way>) -> Res
 }
 
 fn episodes(subject: &Subject) -> Result<Vec<EpisodeId>, Failure> {
-    let spec = EpisodeSpec {
-        environment: subject.environment.clone(),
-        task: None,
-        seed: 0,
-        actor: None,
-    };
+    let spec = EpisodeSpec { environment: subject.environment.clone(), task: None, seed: 0, actor: None };
     subject.farm.create_all(vec![spec; CONNECTIONS]).map_err(|err| broken("episodes can't be created", err))
 }
 

@@ -99,10 +99,7 @@ impl Connection {
     async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: vec![0; 64 << 10],
-        })
+        Ok(Self { stream, buffer: vec![0; 64 << 10] })
     }
 
     /// One request and its answer; where in the buffer its body is.

@@ -27,7 +27,8 @@ pub(super) fn rows(envs: &Path, environments: &Environments, scripts: &[Script])
     let mut own_bytes = 0.0;
     let mut process_bytes = Vec::new();
     for environment in environments {
-        let scripts: Vec<&Script> = scripts.iter().filter(|script| script.environment.name() == environment.name()).collect();
+        let scripts: Vec<&Script> =
+            scripts.iter().filter(|script| script.environment.name() == environment.name()).collect();
         let Some((script, calls)) = changing_calls(&scripts)? else { continue };
         let spec = spec(script);
         let before = resident_bytes();
@@ -46,7 +47,9 @@ pub(super) fn rows(envs: &Path, environments: &Environments, scripts: &[Script])
     let written = |name: &str| Row::new(Group::Memory, format!("episode with {CHANGES} changes, {name}"));
     rows.push(written("its pages, worst environment").bytes(own_bytes).budget(Budget::BytesBelow(EPISODE_BYTES_MAX)));
     let worst = process_bytes.into_iter().reduce(f64::max);
-    rows.extend(worst.map(|bytes| written("growth of the process").bytes(bytes).budget(Budget::BytesBelow(EPISODE_BYTES_MAX))));
+    rows.extend(
+        worst.map(|bytes| written("growth of the process").bytes(bytes).budget(Budget::BytesBelow(EPISODE_BYTES_MAX))),
+    );
     Ok(rows)
 }
 
@@ -55,7 +58,8 @@ fn created(farm: &Farm, scripts: &[Script]) -> Result<Row, Failure> {
     let specs = specs.iter().cycle().take(CREATED).cloned().collect();
     // Environments are loaded before the count begins.
     for script in scripts {
-        farm.environment(script.environment.name().as_ref()).map_err(|err| broken("an environment can't be loaded", err))?;
+        farm.environment(script.environment.name().as_ref())
+            .map_err(|err| broken("an environment can't be loaded", err))?;
     }
     let before = resident_bytes();
     let ids: Vec<EpisodeId> = farm.create_all(specs).map_err(|err| broken("episodes can't be created", err))?;

@@ -77,11 +77,7 @@ pub(super) enum Budget {
 
 impl Row {
     pub(super) fn new(group: Group, name: impl Into<String>) -> Self {
-        Self {
-            group: Some(group),
-            name: name.into(),
-            ..Self::default()
-        }
+        Self { group: Some(group), name: name.into(), ..Self::default() }
     }
 
     pub(super) fn times(mut self, p50_us: f64, p99_us: f64) -> Self {
@@ -133,11 +129,15 @@ impl Report {
     }
 
     pub(super) fn to_text(&self) -> String {
-        let mut text = format!("envfarm {}, {} build, {} cores, measured for {} s\n", self.version, self.build, self.cores, self.seconds);
+        let mut text = format!(
+            "envfarm {}, {} build, {} cores, measured for {} s\n",
+            self.version, self.build, self.cores, self.seconds
+        );
         if cfg!(debug_assertions) {
             text.push_str("a debug build says nothing about speed: cargo run --release -- bench\n");
         }
-        let _ = write!(text, "\n{}\n", self.table(Group::Http, "HTTP", &["ratio", "calls/s", "p50", "p99", "server CPU"]));
+        let _ =
+            write!(text, "\n{}\n", self.table(Group::Http, "HTTP", &["ratio", "calls/s", "p50", "p99", "server CPU"]));
         let _ = writeln!(text, "  {}", self.http);
         let _ = write!(text, "\n{}\n", self.table(Group::Engine, "engine", &["p50", "p99"]));
         let _ = write!(text, "\n{}\n", self.table(Group::Start, "start", &["p50", "p99"]));

@@ -42,18 +42,14 @@ pub(super) fn first_answer(directories: &[PathBuf], environments: &Environments)
         return Ok(Vec::new());
     };
     let folder = TemporaryFolder::new().map_err(|err| broken("a temporary folder can't be made", err))?;
-    lay_out(&folder.0, directory, environment.name().as_ref()).map_err(|err| broken("packages can't be copied", err))?;
+    lay_out(&folder.0, directory, environment.name().as_ref())
+        .map_err(|err| broken("packages can't be copied", err))?;
     let tool = environment.tools().keys().next().map(ToString::to_string).unwrap_or_default();
     let mut times = Times::default();
     for _ in 0..3 {
         let started = Instant::now();
         let farm = Farm::open(&folder.0, limits()).map_err(|err| broken("the farm can't be opened", err))?;
-        let id = farm.create(EpisodeSpec {
-            environment: environment.name().clone(),
-            task: None,
-            seed: 0,
-            actor: None,
-        });
+        let id = farm.create(EpisodeSpec { environment: environment.name().clone(), task: None, seed: 0, actor: None });
         let live = id.and_then(|id| farm.episode(&id)).map_err(|err| broken("an episode can't be created", err))?;
         // Refused for lack of arguments or not: it is an answer.
         drop(live.lock().call(&tool, serde_json::Map::new()));
@@ -65,7 +61,8 @@ pub(super) fn first_answer(directories: &[PathBuf], environments: &Environments)
 
 /// One package under its own name, and the same under other names, which nothing will load.
 fn lay_out(folder: &Path, package: &Path, name: &str) -> std::io::Result<()> {
-    let files: Vec<PathBuf> = fs::read_dir(package)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let files: Vec<PathBuf> =
+        fs::read_dir(package)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     for number in 0..PACKAGES {
         let copy = folder.join(if number == 0 { name.to_owned() } else { format!("package_{number}") });
         fs::create_dir(&copy)?;

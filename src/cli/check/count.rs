@@ -26,24 +26,14 @@ pub(super) fn files(directory: &Path) -> Counts {
         parsed.map_or(0, |entries| entries.len())
     };
     let (schema, data) = (text(SCHEMA_FILE), text(DATA_FILE));
-    let (tables, rows) = database(&schema, &data)
-        .or_else(|| database(&schema, "").map(|(tables, _)| (tables, 0)))
-        .unwrap_or_default();
-    Counts {
-        tables,
-        rows,
-        tools: entries(TOOLS_FILE),
-        tasks: entries(TASKS_FILE),
-    }
+    let (tables, rows) =
+        database(&schema, &data).or_else(|| database(&schema, "").map(|(tables, _)| (tables, 0))).unwrap_or_default();
+    Counts { tables, rows, tools: entries(TOOLS_FILE), tasks: entries(TASKS_FILE) }
 }
 
 /// Numbers of tables and of rows.
 fn database(schema: &str, data: &str) -> Option<(usize, usize)> {
-    let source = ImageSource {
-        schema,
-        data,
-        clock_ms: 0,
-    };
+    let source = ImageSource { schema, data, clock_ms: 0 };
     let image = database::build_image(&source).ok()?;
     let plain = database::open_bytes(image.bytes()).ok()?;
     let catalog = Catalog::read(&plain).ok()?;

@@ -62,10 +62,7 @@ pub(super) struct Totals {
 impl Report {
     /// A report on these packages.
     pub(super) fn new(environments: Vec<EnvironmentReport>) -> Self {
-        let mut totals = Totals {
-            environments: environments.len(),
-            ..Totals::default()
-        };
+        let mut totals = Totals { environments: environments.len(), ..Totals::default() };
         for environment in &environments {
             totals.tables += environment.tables;
             totals.rows += environment.rows;
@@ -75,10 +72,7 @@ impl Report {
             totals.errors += environment.count(Severity::Error);
             totals.warnings += environment.count(Severity::Warning);
         }
-        Self {
-            environments,
-            totals,
-        }
+        Self { environments, totals }
     }
 
     /// The report for a person.
@@ -102,18 +96,14 @@ impl Report {
 
 impl EnvironmentReport {
     fn count(&self, severity: Severity) -> usize {
-        self.diagnostics
-            .iter()
-            .filter(|finding| finding.severity == severity)
-            .count()
+        self.diagnostics.iter().filter(|finding| finding.severity == severity).count()
     }
 
     fn describe(&self, text: &mut String) {
         let _ = writeln!(
             text,
             "{}: {}, {}, {}, {}: {}",
-            self.name
-                .if_supports_color(Stream::Stdout, |name| name.bold()),
+            self.name.if_supports_color(Stream::Stdout, |name| name.bold()),
             plural(self.tables, "table"),
             plural(self.rows, "row"),
             plural(self.tools, "tool"),
@@ -136,10 +126,7 @@ fn describe(text: &mut String, directory: &Path, finding: &Diagnostic) {
     };
     let label = format!("{word}[{}]", finding.code.as_str());
     let place = directory.join(&finding.file);
-    let line = finding
-        .line
-        .map(|line| format!(":{line}"))
-        .unwrap_or_default();
+    let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
     let _ = writeln!(
         text,
         "  {} {}{line}\n    {}",
@@ -156,16 +143,10 @@ fn describe(text: &mut String, directory: &Path, finding: &Diagnostic) {
 
 fn outcome(errors: usize, warnings: usize) -> String {
     match (errors, warnings) {
-        (0, 0) => "no finding"
-            .if_supports_color(Stream::Stdout, |text| text.green())
-            .to_string(),
+        (0, 0) => "no finding".if_supports_color(Stream::Stdout, |text| text.green()).to_string(),
         (errors, 0) => plural(errors, "error"),
         (0, warnings) => plural(warnings, "warning"),
-        (errors, warnings) => format!(
-            "{}, {}",
-            plural(errors, "error"),
-            plural(warnings, "warning")
-        ),
+        (errors, warnings) => format!("{}, {}", plural(errors, "error"), plural(warnings, "warning")),
     }
 }
 

@@ -18,12 +18,7 @@ pub(super) struct LineHelper {
 impl Completer for LineHelper {
     type Candidate = Pair;
 
-    fn complete(
-        &self,
-        line: &str,
-        at: usize,
-        _context: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<Pair>)> {
+    fn complete(&self, line: &str, at: usize, _context: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
         let typed = &line[..at];
         let start = typed.rfind(' ').map_or(0, |space| space + 1);
         let before: Vec<&str> = typed[..start].split_whitespace().collect();
@@ -58,20 +53,10 @@ fn argument(tool: &Tool, given: &[&str], word: &str, start: usize) -> (usize, Ve
     };
     if let Some((name, text)) = word.split_once('=') {
         let values = properties.get(name).map(values).unwrap_or_default();
-        return (
-            start + name.len() + 1,
-            matching(values.iter().map(String::as_str), text, " "),
-        );
+        return (start + name.len() + 1, matching(values.iter().map(String::as_str), text, " "));
     }
-    let is_given = |name: &str| {
-        given
-            .iter()
-            .any(|word| word.split('=').next() == Some(name))
-    };
-    let names = properties
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !is_given(name));
+    let is_given = |name: &str| given.iter().any(|word| word.split('=').next() == Some(name));
+    let names = properties.keys().map(String::as_str).filter(|name| !is_given(name));
     (start, matching(names, word, "="))
 }
 
@@ -82,20 +67,13 @@ fn values(property: &Value) -> Vec<String> {
     }
     match property.get("type").and_then(Value::as_str) {
         Some("boolean") => vec!["true".to_owned(), "false".to_owned()],
-        _ => property
-            .get("default")
-            .map(super::shown::argument)
-            .into_iter()
-            .collect(),
+        _ => property.get("default").map(super::shown::argument).into_iter().collect(),
     }
 }
 
 fn matching<'n>(names: impl Iterator<Item = &'n str>, start: &str, after: &str) -> Vec<Pair> {
     let found = names
         .filter(|name| name.starts_with(start))
-        .map(|name| Pair {
-            display: name.to_owned(),
-            replacement: format!("{name}{after}"),
-        });
+        .map(|name| Pair { display: name.to_owned(), replacement: format!("{name}{after}") });
     found.collect()
 }

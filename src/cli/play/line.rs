@@ -22,11 +22,7 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-fn quoted(
-    quote: char,
-    letters: &mut impl Iterator<Item = char>,
-    word: &mut String,
-) -> Result<(), String> {
+fn quoted(quote: char, letters: &mut impl Iterator<Item = char>, word: &mut String) -> Result<(), String> {
     while let Some(letter) = letters.next() {
         match letter {
             '\\' if quote == '"' => word.extend(letters.next()),
@@ -38,11 +34,7 @@ fn quoted(
 }
 
 /// Copies a JSON array or object as it is.
-fn json(
-    open: char,
-    letters: &mut impl Iterator<Item = char>,
-    word: &mut String,
-) -> Result<(), String> {
+fn json(open: char, letters: &mut impl Iterator<Item = char>, word: &mut String) -> Result<(), String> {
     let mut depth = 1;
     let mut in_text = false;
     word.push(open);
@@ -63,10 +55,7 @@ fn json(
 }
 
 /// The arguments in the words after a tool's name: one JSON object, or `name=value` words.
-pub(super) fn arguments(
-    schema: &Map<String, Value>,
-    words: &[String],
-) -> Result<Map<String, Value>, String> {
+pub(super) fn arguments(schema: &Map<String, Value>, words: &[String]) -> Result<Map<String, Value>, String> {
     if let [word] = words
         && word.starts_with('{')
     {
@@ -79,13 +68,9 @@ pub(super) fn arguments(
     let mut arguments = Map::new();
     for word in words {
         let Some((name, text)) = word.split_once('=') else {
-            return Err(format!(
-                "{word:?} is no argument: write name=value, or all of them as one JSON object"
-            ));
+            return Err(format!("{word:?} is no argument: write name=value, or all of them as one JSON object"));
         };
-        let property = schema
-            .get("properties")
-            .and_then(|properties| properties.get(name));
+        let property = schema.get("properties").and_then(|properties| properties.get(name));
         arguments.insert(name.to_owned(), value(property, text));
     }
     Ok(arguments)
@@ -93,9 +78,7 @@ pub(super) fn arguments(
 
 /// The value that a text stands for by a schema. One that doesn't fit stays text: the tool then says what it wants.
 fn value(schema: Option<&Value>, text: &str) -> Value {
-    let kind = schema
-        .and_then(|schema| schema.get("type"))
-        .and_then(Value::as_str);
+    let kind = schema.and_then(|schema| schema.get("type")).and_then(Value::as_str);
     let as_text = || Value::from(text);
     let read = || serde_json::from_str::<Value>(text).ok();
     match kind {
@@ -108,10 +91,7 @@ fn value(schema: Option<&Value>, text: &str) -> Value {
         },
         Some("array") if !text.starts_with('[') => {
             let items = schema.and_then(|schema| schema.get("items"));
-            let elements = text
-                .split(',')
-                .map(str::trim)
-                .filter(|element| !element.is_empty());
+            let elements = text.split(',').map(str::trim).filter(|element| !element.is_empty());
             elements.map(|element| value(items, element)).collect()
         }
         _ => read().unwrap_or_else(as_text),
@@ -128,13 +108,7 @@ mod tests {
         let line = r#"add name="Oak \"desk\"" it's\ o lines=[{"sku": "a b]"}, 2]  note='x y'"#;
         assert!(words(line).is_err(), "the apostrophe opens a quote");
         let line = line.replace("it's\\ o", "x\\ y");
-        let expected = [
-            "add",
-            "name=Oak \"desk\"",
-            "x y",
-            r#"lines=[{"sku": "a b]"}, 2]"#,
-            "note=x y",
-        ];
+        let expected = ["add", "name=Oak \"desk\"", "x y", r#"lines=[{"sku": "a b]"}, 2]"#, "note=x y"];
         assert_eq!(words(&line).unwrap(), expected);
         assert!(words("a={1").is_err());
     }
@@ -145,21 +119,13 @@ mod tests {
             "id": {"type": "integer"}, "price": {"type": "number"}, "gift": {"type": "boolean"}, "zip": {"type": "string"},
             "tags": {"type": "array", "items": {"type": "string"}}, "ids": {"type": "array", "items": {"type": "integer"}},
         }});
-        let read = |line: &str| {
-            Value::Object(arguments(schema.as_object().unwrap(), &words(line).unwrap()).unwrap())
-        };
+        let read = |line: &str| Value::Object(arguments(schema.as_object().unwrap(), &words(line).unwrap()).unwrap());
         assert_eq!(
             read("id=7 price=1.5 gift=yes zip=0123"),
             json!({"id": 7, "price": 1.5, "gift": true, "zip": "0123"})
         );
-        assert_eq!(
-            read("tags=a,b ids=1,2"),
-            json!({"tags": ["a", "b"], "ids": [1, 2]})
-        );
-        assert_eq!(
-            read(r#"tags=["a,b"] other=x"#),
-            json!({"tags": ["a,b"], "other": "x"})
-        );
+        assert_eq!(read("tags=a,b ids=1,2"), json!({"tags": ["a", "b"], "ids": [1, 2]}));
+        assert_eq!(read(r#"tags=["a,b"] other=x"#), json!({"tags": ["a,b"], "other": "x"}));
         assert_eq!(read(r#"{"id": 1}"#), json!({"id": 1}));
         assert_eq!(read("id=seven"), json!({"id": "seven"}));
     }

@@ -16,10 +16,9 @@ use crate::engine::state::Observation;
 pub(super) fn observation(observation: &Observation, terminal: bool) -> String {
     match observation {
         _ if !terminal => format!("{}\n", observation.text()),
-        Observation::Completed(Value::Object(members)) => members
-            .iter()
-            .map(|(name, value)| member(name, value))
-            .collect(),
+        Observation::Completed(Value::Object(members)) => {
+            members.iter().map(|(name, value)| member(name, value)).collect()
+        }
         other => shown::observation(other, true),
     }
 }
@@ -45,17 +44,10 @@ fn rows_table(rows: &[Value]) -> Table {
     let mut table = table();
     table.set_header(columns.iter());
     for row in rows {
-        table.add_row(
-            columns
-                .iter()
-                .map(|column| row.get(column.as_str()).map(cell).unwrap_or_default()),
-        );
+        table.add_row(columns.iter().map(|column| row.get(column.as_str()).map(cell).unwrap_or_default()));
     }
     for (index, column) in columns.iter().enumerate() {
-        let is_number = |row: &Value| {
-            row.get(column.as_str())
-                .is_none_or(|value| value.is_number() || value.is_null())
-        };
+        let is_number = |row: &Value| row.get(column.as_str()).is_none_or(|value| value.is_number() || value.is_null());
         if let Some(column) = table.column_mut(index)
             && rows.iter().all(is_number)
         {
@@ -88,11 +80,7 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Array(elements)
-            if elements
-                .iter()
-                .all(|element| !element.is_object() && !element.is_array()) =>
-        {
+        Value::Array(elements) if elements.iter().all(|element| !element.is_object() && !element.is_array()) => {
             elements.iter().map(cell).collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),
@@ -128,26 +116,13 @@ pub(super) fn tools(environment: &Environment, word: &str, terminal: bool) -> St
 /// The names of a tool's arguments, optional ones in brackets.
 fn signature(tool: &Tool) -> String {
     let schema = tool.input_schema();
-    let names = schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(Map::keys);
-    let shown = names.map(|name| {
-        if is_required(tool, name) {
-            name.clone()
-        } else {
-            format!("[{name}]")
-        }
-    });
+    let names = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    let shown = names.map(|name| if is_required(tool, name) { name.clone() } else { format!("[{name}]") });
     shown.collect::<Vec<_>>().join(" ")
 }
 
 fn is_required(tool: &Tool, name: &str) -> bool {
-    let required = tool
-        .input_schema()
-        .get("required")
-        .and_then(Value::as_array);
+    let required = tool.input_schema().get("required").and_then(Value::as_array);
     required.is_some_and(|required| required.iter().any(|required| required == name))
 }
 
@@ -161,47 +136,26 @@ pub(super) fn describe(tool: &Tool, terminal: bool) -> String {
         return format!("{document}\n");
     }
     let name = tool.name().as_ref();
-    let only_reads = if tool.annotations().read_only {
-        "only reads"
-    } else {
-        "changes things"
-    };
+    let only_reads = if tool.annotations().read_only { "only reads" } else { "changes things" };
     let mut text = format!(
         "{} ({}, {only_reads})\n{}\n",
         name.if_supports_color(Stream::Stdout, |name| name.bold()),
         tool.title(),
         tool.description(),
     );
-    let properties = tool
-        .input_schema()
-        .get("properties")
-        .and_then(Value::as_object);
+    let properties = tool.input_schema().get("properties").and_then(Value::as_object);
     if let Some(properties) = properties.filter(|properties| !properties.is_empty()) {
         let mut table = table();
         table.set_header(["argument", "type", "", "meaning"]);
         for (name, property) in properties {
-            let need = if is_required(tool, name) {
-                "required"
-            } else {
-                ""
-            };
-            let meaning = property
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let need = if is_required(tool, name) { "required" } else { "" };
+            let meaning = property.get("description").and_then(Value::as_str).unwrap_or_default();
             table.add_row([name.as_str(), &argument_type(property), need, meaning]);
         }
         let _ = writeln!(text, "{table}");
     }
-    let returned = tool
-        .output_schema()
-        .get("properties")
-        .and_then(Value::as_object);
-    let returned: Vec<&str> = returned
-        .into_iter()
-        .flat_map(Map::keys)
-        .map(String::as_str)
-        .collect();
+    let returned = tool.output_schema().get("properties").and_then(Value::as_object);
+    let returned: Vec<&str> = returned.into_iter().flat_map(Map::keys).map(String::as_str).collect();
     let _ = writeln!(text, "returns {}", returned.join(", "));
     text
 }
@@ -243,28 +197,17 @@ pub(super) fn diff(tables: &[TableDiff], terminal: bool) -> String {
     }
     let mut text = String::new();
     for diff in tables {
-        let _ = writeln!(
-            text,
-            "{}",
-            diff.table
-                .if_supports_color(Stream::Stdout, |table| table.bold())
-        );
+        let _ = writeln!(text, "{}", diff.table.if_supports_color(Stream::Stdout, |table| table.bold()));
         for row in &diff.added {
-            let sign = "+"
-                .if_supports_color(Stream::Stdout, |sign| sign.green())
-                .to_string();
+            let sign = "+".if_supports_color(Stream::Stdout, |sign| sign.green()).to_string();
             let _ = writeln!(text, "  {sign} {row}");
         }
         for row in &diff.removed {
-            let sign = "-"
-                .if_supports_color(Stream::Stdout, |sign| sign.red())
-                .to_string();
+            let sign = "-".if_supports_color(Stream::Stdout, |sign| sign.red()).to_string();
             let _ = writeln!(text, "  {sign} {row}");
         }
         for row in &diff.changed {
-            let sign = "~"
-                .if_supports_color(Stream::Stdout, |sign| sign.yellow())
-                .to_string();
+            let sign = "~".if_supports_color(Stream::Stdout, |sign| sign.yellow()).to_string();
             let _ = writeln!(text, "  {sign} {}", changed_row(&row.before, &row.after));
         }
     }
@@ -274,10 +217,7 @@ pub(super) fn diff(tables: &[TableDiff], terminal: bool) -> String {
 /// A changed row: its first column, by which it is known, and the columns that differ.
 fn changed_row(before: &Value, after: &Value) -> String {
     let empty = Map::new();
-    let (before, after) = (
-        before.as_object().unwrap_or(&empty),
-        after.as_object().unwrap_or(&empty),
-    );
+    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
     let mut text = String::new();
     for (index, (name, value)) in after.iter().enumerate() {
         let was = before.get(name).unwrap_or(&Value::Null);

@@ -42,40 +42,20 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            call, tool, path, ..
-        } = self;
-        let place = if path.is_empty() {
-            String::new()
-        } else {
-            format!(" at {path}")
-        };
-        write!(
-            formatter,
-            "call {call} of {tool}{place}\n  recorded: {}\n  replayed: {}",
-            self.recorded, self.replayed
-        )
+        let Self { call, tool, path, .. } = self;
+        let place = if path.is_empty() { String::new() } else { format!(" at {path}") };
+        write!(formatter, "call {call} of {tool}{place}\n  recorded: {}\n  replayed: {}", self.recorded, self.replayed)
     }
 }
 
 /// The first difference of two observations of call number `call`, in the order in which they are written.
 pub(super) fn between(call: usize, recorded: &Step, replayed: &Step) -> Option<Difference> {
-    if same_bytes(&recorded.observation, &replayed.observation)
-        && recorded.is_error == replayed.is_error
-    {
+    if same_bytes(&recorded.observation, &replayed.observation) && recorded.is_error == replayed.is_error {
         return None;
     }
     let (path, left, right) = first(&recorded.observation, &replayed.observation, String::new());
-    let text = |value: Option<&Value>| {
-        value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.to_string()))
-    };
-    Some(Difference {
-        call,
-        tool: recorded.tool.clone(),
-        path,
-        recorded: text(left),
-        replayed: text(right),
-    })
+    let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), |value| shorten(value.to_string()));
+    Some(Difference { call, tool: recorded.tool.clone(), path, recorded: text(left), replayed: text(right) })
 }
 
 type Pair<'v> = (String, Option<&'v Value>, Option<&'v Value>);
@@ -91,9 +71,7 @@ fn first<'v>(left: &'v Value, right: &'v Value, path: String) -> Pair<'v> {
                     None => return (below, Some(member), None),
                 }
             }
-            let added = right_members
-                .iter()
-                .find(|(name, _)| !left_members.contains_key(*name));
+            let added = right_members.iter().find(|(name, _)| !left_members.contains_key(*name));
             match added {
                 Some((name, member)) => (format!("{path}/{name}"), None, Some(member)),
                 None => (path, Some(left), Some(right)),

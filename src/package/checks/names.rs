@@ -9,17 +9,8 @@ use crate::package::{ENVIRONMENT_FILE, Package, TASKS_FILE, TOOLS_FILE};
 
 /// Names that trainers use for their own operations on an environment (OpenEnv, NeMo Gym, verifiers), so that a tool of that
 /// name would shadow them.
-const RESERVED: &[&str] = &[
-    "reset",
-    "step",
-    "state",
-    "close",
-    "verify",
-    "get_reward",
-    "seed_session",
-    "aggregate_metrics",
-    "mcp",
-];
+const RESERVED: &[&str] =
+    &["reset", "step", "state", "close", "verify", "get_reward", "seed_session", "aggregate_metrics", "mcp"];
 
 pub(super) fn check(package: &Package) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
@@ -31,7 +22,9 @@ pub(super) fn check(package: &Package) -> Vec<Diagnostic> {
         && folder != name.value
     {
         let message = format!("the environment is named {:?} in a folder named {folder:?}", name.value);
-        findings.push(Diagnostic::new(Code::NameInvalid, ENVIRONMENT_FILE, name.line, message).hint("give both the same name"));
+        findings.push(
+            Diagnostic::new(Code::NameInvalid, ENVIRONMENT_FILE, name.line, message).hint("give both the same name"),
+        );
     }
 
     distinct(package.tools.iter().map(|tool| &tool.name), TOOLS_FILE, &mut findings);

@@ -9,8 +9,7 @@ use crate::package::files::{ExpectFile, OneOrMany, TaskFile, ToolFile};
 use crate::package::{Package, TASKS_FILE};
 
 pub(super) fn check(package: &Package) -> Vec<Diagnostic> {
-    let tools: HashMap<&str, &ToolFile> =
-        package.tools.iter().map(|tool| (tool.name.as_str(), &tool.value)).collect();
+    let tools: HashMap<&str, &ToolFile> = package.tools.iter().map(|tool| (tool.name.as_str(), &tool.value)).collect();
     let mut findings = Vec::new();
     for task in &package.tasks {
         let name = &task.name.value;
@@ -60,7 +59,9 @@ fn argument_breach(value: &Value, index: usize) -> Option<String> {
 fn answer(task: &TaskFile, breach: &mut impl FnMut(usize, String)) {
     let line = task.verify.line.max(task.solution.line);
     match (&task.solution.answer, task.verify.answer.is_empty()) {
-        (Some(answer), true) => breach(answer.line, "there is a reference answer and nothing to judge it by".to_owned()),
+        (Some(answer), true) => {
+            breach(answer.line, "there is a reference answer and nothing to judge it by".to_owned())
+        }
         (None, false) => breach(line, "an answer is judged and there is no reference answer".to_owned()),
         _ => {}
     }

@@ -16,11 +16,26 @@ pub(crate) const SOURCE_KEYWORD: &str = "x-from";
 const ROOT_KEYWORDS: &[&str] = &["type", "properties", "required", "additionalProperties", "description"];
 
 const SCALAR_KEYWORDS: &[&str] = &[
-    "type", "description", "title", "enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
-    "multipleOf", "minLength", "maxLength", "pattern", "format", "examples", SOURCE_KEYWORD,
+    "type",
+    "description",
+    "title",
+    "enum",
+    "default",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "examples",
+    SOURCE_KEYWORD,
 ];
 
-const ARRAY_KEYWORDS: &[&str] = &["type", "description", "title", "items", "minItems", "maxItems", "uniqueItems", "default", SOURCE_KEYWORD];
+const ARRAY_KEYWORDS: &[&str] =
+    &["type", "description", "title", "items", "minItems", "maxItems", "uniqueItems", "default", SOURCE_KEYWORD];
 
 const OBJECT_KEYWORDS: &[&str] = &["type", "description", "title", "properties", "required", "additionalProperties"];
 

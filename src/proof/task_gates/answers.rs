@@ -23,7 +23,9 @@ pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     for answer in wrong {
         if gates.rewarded(&gates.played.state, Some(&answer)) {
-            findings.push(gates.finding(Code::WrongAnswerRewarded, format!("the wrong answer {answer:?} earns the reward")));
+            findings.push(
+                gates.finding(Code::WrongAnswerRewarded, format!("the wrong answer {answer:?} earns the reward")),
+            );
         }
     }
     findings

@@ -38,10 +38,8 @@ pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
             let source = gates.task.solution()[index].arguments.iter().find(|(argument, _)| argument == name);
             // Under the same conditions and with as many changes, an argument that makes no difference leaves the same
             // bytes: times and tokens too. Only words of the agent's own may differ freely.
-            let left_out = LeftOut {
-                volatile: false,
-                free: source.is_some_and(|(_, source)| matches!(source, Source::Free(_))),
-            };
+            let left_out =
+                LeftOut { volatile: false, free: source.is_some_and(|(_, source)| matches!(source, Source::Free(_))) };
             for (mutant, code) in confusable(gates, index, call, name, value) {
                 findings.extend(attempt(gates, index, name, mutant, code, left_out, &mut tally));
             }
@@ -143,7 +141,8 @@ fn siblings(gates: &Gates<'_>, name: &str, value: &Value) -> Vec<Value> {
     let Ok(snapshot) = snapshot::read(gates.environment, &State::default(), &gates.conditions, [table]) else {
         return Vec::new();
     };
-    let mut ids: Vec<Value> = snapshot.values().flat_map(|rows| rows.values().map(|row| row[column].to_json())).collect();
+    let mut ids: Vec<Value> =
+        snapshot.values().flat_map(|rows| rows.values().map(|row| row[column].to_json())).collect();
     ids.retain(|id| id != value);
     let distance = |id: &Value| match (id.as_i64(), value.as_i64()) {
         (Some(id), Some(value)) => id.abs_diff(value),
@@ -157,7 +156,8 @@ fn siblings(gates: &Gates<'_>, name: &str, value: &Value) -> Vec<Value> {
 /// The table and key column that an input such as `order_id` names: `orders.id`.
 fn named_by(catalog: &Catalog, input: &str) -> Option<(usize, usize)> {
     let thing = input.strip_suffix("_ids").or_else(|| input.strip_suffix("_id"))?;
-    let plurals = [format!("{thing}s"), format!("{thing}es"), thing.to_owned(), format!("{}ies", thing.trim_end_matches('y'))];
+    let plurals =
+        [format!("{thing}s"), format!("{thing}es"), thing.to_owned(), format!("{}ies", thing.trim_end_matches('y'))];
     let table = plurals.iter().find_map(|plural| catalog.table(plural))?;
     match catalog.tables[table].key.as_slice() {
         [column] => Some((table, *column)),
@@ -182,7 +182,9 @@ fn near(value: &Value, schema: &Value) -> Vec<Value> {
 fn near_number(number: &serde_json::Number) -> Vec<Value> {
     match number.as_i64() {
         Some(whole) => vec![Value::from(whole - 1), Value::from(whole + 1)],
-        None => number.as_f64().into_iter().flat_map(|real| [Value::from(real - 1.0), Value::from(real + 1.0)]).collect(),
+        None => {
+            number.as_f64().into_iter().flat_map(|real| [Value::from(real - 1.0), Value::from(real + 1.0)]).collect()
+        }
     }
 }
 

@@ -18,7 +18,19 @@ use crate::package::diagnostic::{Code, Diagnostic};
 
 /// Inputs that page, sort or shape a result: an agent may set them as it likes.
 const FREE_INPUTS: &[&str] = &[
-    "limit", "offset", "page", "page_size", "per_page", "cursor", "sort", "sort_by", "sort_order", "order", "order_by", "direction", "descending",
+    "limit",
+    "offset",
+    "page",
+    "page_size",
+    "per_page",
+    "cursor",
+    "sort",
+    "sort_by",
+    "sort_order",
+    "order",
+    "order_by",
+    "direction",
+    "descending",
     "ascending",
 ];
 
@@ -51,8 +63,14 @@ pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
                 Source::Literal(_) | Source::From { .. } => known.problem(input, value),
             };
             if let Some(problem) = unknown {
-                let message = format!("{}: call {index} ({}): {name} = {value}: {problem}", gates.task.name(), call.tool);
-                findings.push(Diagnostic::new(Code::ArgumentUnknowable, crate::package::TASKS_FILE, call.line, message));
+                let message =
+                    format!("{}: call {index} ({}): {name} = {value}: {problem}", gates.task.name(), call.tool);
+                findings.push(Diagnostic::new(
+                    Code::ArgumentUnknowable,
+                    crate::package::TASKS_FILE,
+                    call.line,
+                    message,
+                ));
             }
         }
     }
@@ -85,12 +103,16 @@ impl Known {
     /// Why an agent couldn't know the value of an input, if it couldn't.
     fn problem(&self, input: &Input, value: &Value) -> Option<String> {
         let schema = &input.schema;
-        let listed = |schema: &Value| schema.get("enum").and_then(Value::as_array).is_some_and(|members| members.contains(value));
+        let listed = |schema: &Value| {
+            schema.get("enum").and_then(Value::as_array).is_some_and(|members| members.contains(value))
+        };
         if FREE_INPUTS.contains(&input.name.as_str()) || listed(schema) || schema.get("default") == Some(value) {
             return None;
         }
         match value {
-            Value::Array(elements) => elements.iter().find_map(|element| self.element_problem(&input.name, schema, element)),
+            Value::Array(elements) => {
+                elements.iter().find_map(|element| self.element_problem(&input.name, schema, element))
+            }
             scalar => self.scalar_problem(&input.name, scalar),
         }
     }
@@ -157,7 +179,8 @@ impl Known {
         for text in texts {
             let is_path = text.starts_with('$');
             let is_format = text.contains('%');
-            let is_modifier = text.starts_with(['+', '-']) || text.starts_with("start of") || text.starts_with("weekday");
+            let is_modifier =
+                text.starts_with(['+', '-']) || text.starts_with("start of") || text.starts_with("weekday");
             let counted = facts(&text.replace(['+', '-'], " ")).numbers;
             if is_modifier && counted.iter().all(told) || is_path || is_format {
                 continue;
@@ -170,8 +193,9 @@ impl Known {
     }
 }
 
-static OBSERVATION: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r":obs\d+").unwrap_or_else(|err| unreachable!("a pattern of ours doesn't compile: {err}")));
+static OBSERVATION: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r":obs\d+").unwrap_or_else(|err| unreachable!("a pattern of ours doesn't compile: {err}"))
+});
 
 /// True for a text that is a day or a time and nothing else.
 fn is_date(text: &str) -> bool {

@@ -50,10 +50,7 @@ fn read_calls(gates: &Gates<'_>) -> Vec<Call> {
     let mut reads: Vec<Call> = gates.calls().into_iter().filter(read_only).collect();
     for tool in tools.values().filter(|tool| tool.program().read_only()) {
         if tool.inputs().all().iter().all(|input| !input.required) {
-            reads.push(Call {
-                tool: tool.name().clone(),
-                arguments: serde_json::Map::new(),
-            });
+            reads.push(Call { tool: tool.name().clone(), arguments: serde_json::Map::new() });
         }
     }
     reads
@@ -61,10 +58,7 @@ fn read_calls(gates: &Gates<'_>) -> Vec<Call> {
 
 /// A write that the task didn't ask for costs the reward.
 fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
-    let left_out = LeftOut {
-        volatile: true,
-        free: false,
-    };
+    let left_out = LeftOut { volatile: true, free: false };
     let mut findings = Vec::new();
     let mut tried = 0;
     for call in unrelated {
@@ -94,15 +88,16 @@ fn same_bytes(gates: &Gates<'_>) -> Vec<Diagnostic> {
     gates.environment.shrink();
     let fresh = play();
     // Another attempt in between, under another seed, leaves its pages in the connection's cache.
-    let other = crate::engine::state::Conditions {
-        seed: 99,
-        ..gates.conditions.clone()
-    };
+    let other = crate::engine::state::Conditions { seed: 99, ..gates.conditions.clone() };
     let between = solution::play(gates.environment, gates.task, &other, State::default());
     let used = play();
-    for (played, connection) in [(fresh, "a fresh connection"), (used, "a connection that had just served another episode")] {
+    for (played, connection) in
+        [(fresh, "a fresh connection"), (used, "a connection that had just served another episode")]
+    {
         if played.is_ok_and(|played| transcript(&played) != reference) || between.is_err() {
-            findings.push(gates.finding(Code::NotDeterministic, format!("the solution's observations differ on {connection}")));
+            findings.push(
+                gates.finding(Code::NotDeterministic, format!("the solution's observations differ on {connection}")),
+            );
         }
     }
     findings
@@ -120,7 +115,9 @@ fn hidden_references(gates: &Gates<'_>) -> Vec<Diagnostic> {
         return vec![gates.finding(Code::HiddenReference, "the solution fails where generated ids are higher")];
     };
     let written = &gates.played.state.written;
-    let Ok(delta) = verify::changes(gates.environment, &played.state, &gates.conditions, written) else { return Vec::new() };
+    let Ok(delta) = verify::changes(gates.environment, &played.state, &gates.conditions, written) else {
+        return Vec::new();
+    };
     let moved = moved_cells(gates, &gates.expected.delta, &delta);
     let name = |(table, column): &(usize, usize)| {
         let table = &gates.environment.catalog().tables[*table];
@@ -135,22 +132,21 @@ fn shifted_ids(gates: &Gates<'_>) -> Option<State> {
     let image = gates.environment.image();
     let plain = crate::database::open_bytes(image.bytes()).ok()?;
     for table in gates.environment.catalog().tables.iter().filter(|table| table.autoincrement) {
-        let moved = plain.execute("UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = ?2", (ID_SHIFT, &table.name)).ok()?;
+        let moved =
+            plain.execute("UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = ?2", (ID_SHIFT, &table.name)).ok()?;
         if moved == 0 {
             plain.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?2, ?1)", (ID_SHIFT, &table.name)).ok()?;
         }
     }
     let bytes = crate::database::bytes_of(plain).ok()?;
-    Some(State {
-        overlay: crate::database::Overlay::from_bytes(image, &bytes),
-        ..State::default()
-    })
+    Some(State { overlay: crate::database::Overlay::from_bytes(image, &bytes), ..State::default() })
 }
 
 fn moved_cells(gates: &Gates<'_>, first: &Delta, second: &Delta) -> BTreeSet<(usize, usize)> {
     let catalog = gates.environment.catalog();
     let volatile = compare::volatile(catalog, first, second);
-    let cells = volatile.changed.iter().map(|(table, _, column)| (*table, *column)).chain(volatile.added.iter().copied());
+    let cells =
+        volatile.changed.iter().map(|(table, _, column)| (*table, *column)).chain(volatile.added.iter().copied());
     cells
         .filter(|(table, column)| {
             let found = &catalog.tables[*table];

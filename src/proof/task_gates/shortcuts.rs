@@ -28,7 +28,10 @@ fn nothing(gates: &Gates<'_>) -> Vec<Diagnostic> {
     }
     for answer in stock_answers(gates.environment) {
         if gates.rewarded(&untouched, Some(&answer)) {
-            findings.push(gates.finding(Code::StockAnswerRewarded, format!("doing nothing and answering {answer:?} earns the reward")));
+            findings.push(gates.finding(
+                Code::StockAnswerRewarded,
+                format!("doing nothing and answering {answer:?} earns the reward"),
+            ));
         }
     }
     findings
@@ -36,7 +39,8 @@ fn nothing(gates: &Gates<'_>) -> Vec<Diagnostic> {
 
 /// Answers that anyone could give without looking: yes, no, small numbers, and every value that the tools' own schemas list.
 pub(super) fn stock_answers(environment: &Environment) -> BTreeSet<String> {
-    let mut answers: BTreeSet<String> = ["yes", "no", "not possible", "none", "unknown", "done"].map(str::to_owned).into();
+    let mut answers: BTreeSet<String> =
+        ["yes", "no", "not possible", "none", "unknown", "done"].map(str::to_owned).into();
     answers.extend((0..=20).map(|number: u32| number.to_string()));
     for tool in environment.tools().values() {
         let properties = tool.input_schema().get("properties").and_then(Value::as_object);
@@ -77,10 +81,7 @@ fn dropped(gates: &Gates<'_>) -> Vec<Diagnostic> {
 
 fn repeated(gates: &Gates<'_>) -> Vec<Diagnostic> {
     // A repeated call moves time, so later times and ids may differ without harm.
-    let left_out = LeftOut {
-        volatile: true,
-        free: false,
-    };
+    let left_out = LeftOut { volatile: true, free: false };
     let mut findings = Vec::new();
     for index in gates.committing() {
         let calls = gates.calls();
@@ -92,7 +93,8 @@ fn repeated(gates: &Gates<'_>) -> Vec<Diagnostic> {
         }
         let attempt = gates.attempt_from(twice.state, &calls[index + 1..]);
         if gates.rewarded(&attempt.state, gates.task.answer()) {
-            let message = format!("doing call {index} ({}) twice changes something and earns the reward", calls[index].tool);
+            let message =
+                format!("doing call {index} ({}) twice changes something and earns the reward", calls[index].tool);
             findings.push(gates.finding(Code::RepeatedCallRewarded, message));
         }
     }

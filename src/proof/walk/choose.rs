@@ -101,7 +101,13 @@ impl Chooser<'_> {
         distinct
     }
 
-    fn members(&mut self, inputs: &[Input], anchor: &Anchor, optional_percent: usize, strays: bool) -> Map<String, Value> {
+    fn members(
+        &mut self,
+        inputs: &[Input],
+        anchor: &Anchor,
+        optional_percent: usize,
+        strays: bool,
+    ) -> Map<String, Value> {
         let mut members = Map::new();
         for input in inputs {
             if !input.required && !self.random.percent(optional_percent) {
@@ -137,7 +143,10 @@ impl Chooser<'_> {
         for (table, covered) in &guide.anchors {
             let weight = covered * covered;
             if at < weight {
-                return self.row(*table, Intent::Valid).map(|row| self.with_referred((*table, row))).unwrap_or_default();
+                return self
+                    .row(*table, Intent::Valid)
+                    .map(|row| self.with_referred((*table, row)))
+                    .unwrap_or_default();
             }
             at -= weight;
         }
@@ -258,7 +267,9 @@ impl Chooser<'_> {
     }
 
     fn list(&mut self, input: &Input, element: &Input, anchor: &Anchor, intent: Intent) -> Value {
-        let limit = |keyword: &str| input.schema.get(keyword).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
+        let limit = |keyword: &str| {
+            input.schema.get(keyword).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok())
+        };
         let fewest = limit("minItems").unwrap_or(0);
         let most = limit("maxItems").unwrap_or(10);
         let length = match intent {
@@ -432,7 +443,9 @@ impl Chooser<'_> {
     fn text(&mut self, input: &Input, shape: TextShape, anchor: &Anchor, intent: Intent) -> Value {
         let longest = self.bound(input, "maxLength").and_then(|longest| usize::try_from(longest).ok());
         let text = match shape {
-            TextShape::Date | TextShape::Timestamp | TextShape::Month | TextShape::Time => self.time(input, shape, anchor, intent),
+            TextShape::Date | TextShape::Timestamp | TextShape::Month | TextShape::Time => {
+                self.time(input, shape, anchor, intent)
+            }
             TextShape::Search => self.words(input),
             TextShape::Free => self.free(input, anchor, intent, longest),
         };
@@ -444,7 +457,9 @@ impl Chooser<'_> {
             _ => text,
         };
         match longest {
-            Some(longest) if text.chars().count() > longest => Value::from(text.chars().take(longest).collect::<String>()),
+            Some(longest) if text.chars().count() > longest => {
+                Value::from(text.chars().take(longest).collect::<String>())
+            }
             _ => Value::from(text),
         }
     }
@@ -460,13 +475,19 @@ impl Chooser<'_> {
     fn free(&mut self, input: &Input, anchor: &Anchor, intent: Intent, longest: Option<usize>) -> String {
         if intent == Intent::Boundary {
             let length = longest.unwrap_or(300).min(2_000);
-            return ["x".repeat(length), " ".to_owned(), String::new(), "O'Brien \"x\" %_ é🙂".to_owned()][self.random.below(4)].clone();
+            return ["x".repeat(length), " ".to_owned(), String::new(), "O'Brien \"x\" %_ é🙂".to_owned()]
+                [self.random.below(4)]
+            .clone();
         }
         if intent == Intent::Unknown {
             return texts::invented(self.random);
         }
         const TOLD_PERCENT: usize = 85;
-        let choice = if input.is_told && self.random.percent(TOLD_PERCENT) { self.random.below(5) } else { self.random.below(8) };
+        let choice = if input.is_told && self.random.percent(TOLD_PERCENT) {
+            self.random.below(5)
+        } else {
+            self.random.below(8)
+        };
         let known = match choice {
             0..=2 => self.anchored(input, anchor).or_else(|| self.sourced(&input.sources, intent)),
             3..=4 => self.sourced(&input.sources, intent),
@@ -501,7 +522,9 @@ impl Chooser<'_> {
         let catalog = self.environment.catalog();
         let table = self.random.below(catalog.tables.len());
         let row = self.row(table, Intent::Valid)?;
-        let texts: Vec<usize> = (0..catalog.tables[table].columns.len()).filter(|column| catalog.tables[table].types[*column].eq_ignore_ascii_case("TEXT")).collect();
+        let texts: Vec<usize> = (0..catalog.tables[table].columns.len())
+            .filter(|column| catalog.tables[table].types[*column].eq_ignore_ascii_case("TEXT"))
+            .collect();
         let column = *self.random.pick(&texts)?;
         Self::string(self.cell((table, column), row))
     }

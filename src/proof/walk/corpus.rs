@@ -222,10 +222,7 @@ pub(super) struct Corpus {
 impl Corpus {
     /// Nothing but starts.
     pub(super) fn starting(starts: Vec<Arc<Entry>>) -> Self {
-        Self {
-            starts,
-            ..Self::default()
-        }
+        Self { starts, ..Self::default() }
     }
 
     /// Keeps a state for good.

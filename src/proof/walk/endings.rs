@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::corpus::{Corpus, Entry};
-use super::judge::{Findings, Place, Sample, Samples, told};
+use super::judge::{Findings, Place, Samples, told};
 use super::marks::full_text_tables;
 use super::order::Orders;
 use crate::database::open_bytes;
@@ -56,7 +56,8 @@ fn problems(environment: &Environment, entry: &Entry) -> Vec<String> {
 
 fn look(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut problems = Vec::new();
-    let mut dangling = connection.prepare("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2")?;
+    let mut dangling =
+        connection.prepare("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2")?;
     let found = dangling.query_map([], |row| {
         let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
         Ok(format!("rows of {table} refer to rows of {parent} that don't exist"))
@@ -68,7 +69,9 @@ fn look(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     for table in full_text_tables(connection)? {
         let name = quote(&table);
         // Rank 1 compares the index with the table it indexes as well.
-        if let Err(err) = connection.execute(&format!("INSERT INTO {name}({name}, rank) VALUES ('integrity-check', 1)"), []) {
+        if let Err(err) =
+            connection.execute(&format!("INSERT INTO {name}({name}, rank) VALUES ('integrity-check', 1)"), [])
+        {
             problems.push(format!("the full-text index {table} doesn't agree with its table ({err})"));
         }
     }
@@ -85,9 +88,10 @@ pub(super) fn determinism(environment: &Environment, samples: &[Samples], findin
         let mut state = sample.entry.state.clone();
         let again = state.call(environment, &sample.entry.conditions, tool, &sample.arguments, None);
         let text = again.map(|called| called.observation.text()).unwrap_or_default();
-        let same_state = sample.child.as_ref().is_none_or(|child| {
-            child.state.overlay.materialize(image) == state.overlay.materialize(image)
-        });
+        let same_state = sample
+            .child
+            .as_ref()
+            .is_none_or(|child| child.state.overlay.materialize(image) == state.overlay.materialize(image));
         let what = if text != sample.text {
             "gave another result on a fresh connection"
         } else if !same_state {
@@ -97,11 +101,7 @@ pub(super) fn determinism(environment: &Environment, samples: &[Samples], findin
         } else {
             continue;
         };
-        let place = Place {
-            tool: sample.tool,
-            what,
-            line: tool.line(),
-        };
+        let place = Place { tool: sample.tool, what, line: tool.line() };
         findings.add(Code::NotDeterministic, place, sample.entry.depth, || {
             format!("{}: the same call {what}", told(tool, &sample.entry, &sample.arguments))
         });

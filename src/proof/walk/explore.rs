@@ -76,7 +76,13 @@ pub(super) struct Explorer<'e> {
 
 impl<'e> Explorer<'e> {
     /// A walk that starts from `starts`.
-    pub(super) fn new(environment: &'e Environment, guides: &'e [ToolGuide], judge: Judge<'e>, starts: Vec<Arc<Entry>>, seed: u64) -> Self {
+    pub(super) fn new(
+        environment: &'e Environment,
+        guides: &'e [ToolGuide],
+        judge: Judge<'e>,
+        starts: Vec<Arc<Entry>>,
+        seed: u64,
+    ) -> Self {
         Self {
             environment,
             guides,
@@ -211,10 +217,7 @@ impl<'e> Explorer<'e> {
             if self.random.percent(40) {
                 let refusing = best.refusing.min(step);
                 let concerns = guides[index].concerns.get(refusing).unwrap_or(&guides[index].reads);
-                let about = Seed {
-                    entry: Arc::clone(&entry),
-                    arguments: best.arguments.clone(),
-                };
+                let about = Seed { entry: Arc::clone(&entry), arguments: best.arguments.clone() };
                 entry = self.prelude(concerns, entry, Some(&about), 1);
                 let again = best.arguments.clone();
                 best.closeness = -1;
@@ -238,7 +241,14 @@ impl<'e> Explorer<'e> {
     }
 
     /// Makes a call and keeps its arguments where they come at least as close to the goal as the best so far.
-    fn step_up(&mut self, index: usize, step: usize, entry: &Arc<Entry>, arguments: Map<String, Value>, best: &mut Best) {
+    fn step_up(
+        &mut self,
+        index: usize,
+        step: usize,
+        entry: &Arc<Entry>,
+        arguments: Map<String, Value>,
+        best: &mut Best,
+    ) {
         let outcome = self.attempt(index, entry, &arguments).and_then(|attempt| attempt.outcome);
         let doubled = |step: usize| i64::try_from(step.min(1_000) * 2).unwrap_or(0);
         let (closeness, refusing) = match outcome {
@@ -248,11 +258,7 @@ impl<'e> Explorer<'e> {
             Some(_) => (doubled(step), step),
         };
         if closeness >= best.closeness {
-            *best = Best {
-                closeness,
-                refusing,
-                arguments,
-            };
+            *best = Best { closeness, refusing, arguments };
         }
     }
 
@@ -278,7 +284,8 @@ impl<'e> Explorer<'e> {
         if self.random.percent(PREPARED_PERCENT) {
             let calls = 1 + self.random.below(3);
             let guides = self.guides;
-            let concerns = guides[index].concerns.get(step).filter(|_| self.random.percent(50)).unwrap_or(&guides[index].reads);
+            let concerns =
+                guides[index].concerns.get(step).filter(|_| self.random.percent(50)).unwrap_or(&guides[index].reads);
             entry = self.prelude(concerns, entry, seed, calls);
         }
         if let Some(seed) = seed {
@@ -301,7 +308,8 @@ impl<'e> Explorer<'e> {
     fn seed_towards(&mut self, index: usize, step: usize) -> Option<Seed> {
         let seeds = &self.progress[index].seeds;
         let behind = seeds.range((step.saturating_add(1), 0)..);
-        let passed: Vec<&Vec<Seed>> = behind.clone().filter(|((_, skipped), _)| !is_skipped(*skipped, step)).map(|(_, seeds)| seeds).collect();
+        let passed: Vec<&Vec<Seed>> =
+            behind.clone().filter(|((_, skipped), _)| !is_skipped(*skipped, step)).map(|(_, seeds)| seeds).collect();
         let skipped = behind.map(|(_, seeds)| seeds);
         let nearest = seeds.range(..(step, 0)).rev().take(2).map(|(_, seeds)| seeds);
         let close: Vec<&Vec<Seed>> = skipped.chain(nearest).collect();
@@ -310,9 +318,20 @@ impl<'e> Explorer<'e> {
     }
 
     /// Calls of tools that write these tables, about the same things where possible.
-    fn prelude(&mut self, tables: &BTreeSet<usize>, start: Arc<Entry>, seed: Option<&Seed>, calls: usize) -> Arc<Entry> {
+    fn prelude(
+        &mut self,
+        tables: &BTreeSet<usize>,
+        start: Arc<Entry>,
+        seed: Option<&Seed>,
+        calls: usize,
+    ) -> Arc<Entry> {
         const TRIES: usize = 5;
-        let writers = self.environment.tools().values().enumerate().filter(|(_, tool)| !tool.written_tables().is_disjoint(tables));
+        let writers = self
+            .environment
+            .tools()
+            .values()
+            .enumerate()
+            .filter(|(_, tool)| !tool.written_tables().is_disjoint(tables));
         let writers: Vec<usize> = writers.map(|(writer, _)| writer).collect();
         let mut entry = start;
         for _ in 0..calls {
@@ -350,7 +369,13 @@ impl<'e> Explorer<'e> {
         self.random.pick(seeds).cloned()
     }
 
-    fn choose(&mut self, index: usize, entry: &Arc<Entry>, base: Option<&Map<String, Value>>, notes: Option<&Notes>) -> Map<String, Value> {
+    fn choose(
+        &mut self,
+        index: usize,
+        entry: &Arc<Entry>,
+        base: Option<&Map<String, Value>>,
+        notes: Option<&Notes>,
+    ) -> Map<String, Value> {
         let guides = self.guides;
         let guide = &guides[index];
         let mut chooser = self.chooser(index, entry, notes.unwrap_or(&entry.notes));
@@ -373,7 +398,12 @@ impl<'e> Explorer<'e> {
     }
 
     /// Makes a call, judges it and remembers what it was good for. None where it faulted.
-    pub(super) fn attempt(&mut self, index: usize, entry: &Arc<Entry>, arguments: &Map<String, Value>) -> Option<Attempt> {
+    pub(super) fn attempt(
+        &mut self,
+        index: usize,
+        entry: &Arc<Entry>,
+        arguments: &Map<String, Value>,
+    ) -> Option<Attempt> {
         let tool = self.tool(index)?;
         if self.is_hopeless(index) {
             return None;
@@ -401,19 +431,12 @@ impl<'e> Explorer<'e> {
                 Some((COMPLETED, judged.skipped))
             }
         };
-        let seed = Seed {
-            entry: Arc::clone(entry),
-            arguments: arguments.clone(),
-        };
+        let seed = Seed { entry: Arc::clone(entry), arguments: arguments.clone() };
         let is_new = outcome.is_some_and(|outcome| self.sow(index, outcome, seed));
         if let Some(child) = &judged.child {
             self.commit(tool, index, entry, arguments, child, is_new);
         }
-        Some(Attempt {
-            outcome,
-            observation: judged.observation?,
-            child: judged.child,
-        })
+        Some(Attempt { outcome, observation: judged.observation?, child: judged.child })
     }
 
     /// Remembers a call by its outcome; true where the outcome is the first of its kind.
@@ -436,7 +459,15 @@ impl<'e> Explorer<'e> {
         is_new
     }
 
-    fn commit(&mut self, tool: &Tool, index: usize, entry: &Entry, arguments: &Map<String, Value>, child: &Arc<Entry>, is_new: bool) {
+    fn commit(
+        &mut self,
+        tool: &Tool,
+        index: usize,
+        entry: &Entry,
+        arguments: &Map<String, Value>,
+        child: &Arc<Entry>,
+        is_new: bool,
+    ) {
         const WRITES_PER_TOOL: usize = 3;
         if entry.depth == 0 && self.progress[index].writes < WRITES_PER_TOOL {
             self.progress[index].writes += 1;
@@ -465,11 +496,7 @@ struct Best {
 
 impl Default for Best {
     fn default() -> Self {
-        Self {
-            closeness: -1,
-            refusing: 0,
-            arguments: Map::new(),
-        }
+        Self { closeness: -1, refusing: 0, arguments: Map::new() }
     }
 }
 
@@ -515,11 +542,7 @@ pub(super) fn starts(environment: &Environment) -> Vec<Arc<Entry>> {
         is_new
     });
     let start = |actor: &Value| {
-        let conditions = Conditions {
-            seed: 0,
-            clock_ms: environment.clock_ms(),
-            actor: actor.clone(),
-        };
+        let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: actor.clone() };
         Entry::start(environment, conditions, State::default())
     };
     ids.into_iter().map(start).collect()

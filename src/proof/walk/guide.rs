@@ -92,19 +92,11 @@ pub(super) fn guide(environment: &Environment, tool: &Tool) -> ToolGuide {
     let readings: Vec<Reading> = queries(tool.program()).map(|query| sql::read(&query.sql)).collect();
     let named = readings.iter().flat_map(|reading| &reading.tables).filter_map(|(_, name)| catalog.table(name));
     let reads: BTreeSet<usize> = named.chain(tool.written_tables().iter().copied()).collect();
-    let scout = Scout {
-        catalog,
-        readings: &readings,
-        reads: &reads,
-    };
-    let inputs: Vec<Input> = tool.inputs().all().iter().map(|input| scout.input(&input.name, &input.schema, input.required)).collect();
+    let scout = Scout { catalog, readings: &readings, reads: &reads };
+    let inputs: Vec<Input> =
+        tool.inputs().all().iter().map(|input| scout.input(&input.name, &input.schema, input.required)).collect();
     let anchors = anchors(catalog, &inputs);
-    ToolGuide {
-        inputs,
-        reads,
-        concerns: concerns(catalog, tool.program()),
-        anchors,
-    }
+    ToolGuide { inputs, reads, concerns: concerns(catalog, tool.program()), anchors }
 }
 
 fn concerns(catalog: &Catalog, program: &Program) -> Vec<BTreeSet<usize>> {
@@ -165,7 +157,9 @@ impl Scout<'_> {
                 let needed = schema.get("required").and_then(Value::as_array);
                 let is_needed = |name: &str| needed.is_some_and(|names| names.iter().any(|needed| needed == name));
                 let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
-                Kind::Object(properties.iter().map(|(name, schema)| self.input(name, schema, is_needed(name))).collect())
+                Kind::Object(
+                    properties.iter().map(|(name, schema)| self.input(name, schema, is_needed(name))).collect(),
+                )
             }
             _ => Kind::Text(shape(name, schema)),
         };
@@ -188,7 +182,9 @@ impl Scout<'_> {
 
     fn sources(&self, name: &str, schema: &Value) -> Vec<Source> {
         let mut sources = Vec::new();
-        if let Some((table, column)) = schema.get(SOURCE_KEYWORD).and_then(Value::as_str).and_then(|from| from.split_once('.')) {
+        if let Some((table, column)) =
+            schema.get(SOURCE_KEYWORD).and_then(Value::as_str).and_then(|from| from.split_once('.'))
+        {
             self.add(table, column, &mut sources);
         }
         self.met(name, &mut sources);
@@ -226,7 +222,10 @@ impl Scout<'_> {
                     continue;
                 }
                 for (alias, table) in &reading.tables {
-                    if owner.as_ref().is_none_or(|owner| owner.eq_ignore_ascii_case(alias) || owner.eq_ignore_ascii_case(table)) {
+                    if owner
+                        .as_ref()
+                        .is_none_or(|owner| owner.eq_ignore_ascii_case(alias) || owner.eq_ignore_ascii_case(table))
+                    {
                         self.add(table, column, sources);
                     }
                 }
@@ -264,7 +263,8 @@ impl Scout<'_> {
         let names = self.names(name);
         let meetings = self.readings.iter().flat_map(|reading| &reading.meetings);
         let met = meetings.filter(|(parameter, _)| names.contains(&parameter.as_str()));
-        let literals: BTreeSet<&Operand> = met.map(|(_, operand)| operand).chain(self.readings.iter().flat_map(|reading| &reading.literals)).collect();
+        let literals: BTreeSet<&Operand> =
+            met.map(|(_, operand)| operand).chain(self.readings.iter().flat_map(|reading| &reading.literals)).collect();
         let value = |operand: &&Operand| match operand {
             Operand::Number(number) => Some(Value::from(*number)),
             Operand::Text(text) => Some(Value::from(text.as_str())),
@@ -316,7 +316,9 @@ fn stems(name: &str) -> Vec<&str> {
 }
 
 fn is_day_name(name: &str) -> bool {
-    ["_on", "_at", "_date", "_day", "_until", "_from", "_to", "_by", "_start", "_end", "_month"].iter().any(|ending| name.ends_with(ending))
+    ["_on", "_at", "_date", "_day", "_until", "_from", "_to", "_by", "_start", "_end", "_month"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
         || ["date", "day", "since", "until"].contains(&name)
 }
 
@@ -389,4 +391,3 @@ fn reached(catalog: &Catalog, table: usize) -> BTreeSet<usize> {
     }
     reached
 }
-

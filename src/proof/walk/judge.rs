@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::corpus::Entry;
 use super::marks::Marks;
-use super::private::Private;
+use super::private::{Made, Private};
 use super::rows::Reader;
 use crate::engine::environment::{Environment, Tool};
 use crate::engine::execute::{ExecuteError, Skipped};
@@ -142,7 +142,12 @@ pub(super) fn shortened(text: &str) -> String {
 
 impl<'j> Judge<'j> {
     /// A judge without findings yet.
-    pub(super) fn new(environment: &'j Environment, reader: &'j Reader, private: &'j Private, validators: &'j [Option<Validator>]) -> Self {
+    pub(super) fn new(
+        environment: &'j Environment,
+        reader: &'j Reader,
+        private: &'j Private,
+        validators: &'j [Option<Validator>],
+    ) -> Self {
         Self {
             environment,
             reader,
@@ -155,18 +160,18 @@ impl<'j> Judge<'j> {
     }
 
     /// Makes a call and judges it.
-    pub(super) fn call(&mut self, (index, tool): (usize, &Tool), entry: &Arc<Entry>, arguments: &Map<String, Value>) -> Judged {
+    pub(super) fn call(
+        &mut self,
+        (index, tool): (usize, &Tool),
+        entry: &Arc<Entry>,
+        arguments: &Map<String, Value>,
+    ) -> Judged {
         let mut state = entry.state.clone();
         let called = match state.call(self.environment, &entry.conditions, tool, arguments, None) {
             Ok(called) => called,
             Err(err) => {
                 self.faulted((index, tool), entry, arguments, &err);
-                return Judged {
-                    verdict: Verdict::Faulted,
-                    skipped: 0,
-                    observation: None,
-                    child: None,
-                };
+                return Judged { verdict: Verdict::Faulted, skipped: 0, observation: None, child: None };
             }
         };
         let verdict = match &called.observation {
@@ -185,15 +190,16 @@ impl<'j> Judge<'j> {
         if self.marks.is_none() && !matches!(verdict, Verdict::Invalid | Verdict::OverBudget) {
             self.sample(index, entry, arguments, &called.observation, child.as_ref());
         }
-        Judged {
-            verdict,
-            skipped: called.skipped,
-            observation: Some(called.observation),
-            child,
-        }
+        Judged { verdict, skipped: called.skipped, observation: Some(called.observation), child }
     }
 
-    fn faulted(&mut self, (index, tool): (usize, &Tool), entry: &Entry, arguments: &Map<String, Value>, err: &ExecuteError) {
+    fn faulted(
+        &mut self,
+        (index, tool): (usize, &Tool),
+        entry: &Entry,
+        arguments: &Map<String, Value>,
+        err: &ExecuteError,
+    ) {
         if self.marks.is_some() {
             return;
         }
@@ -201,12 +207,10 @@ impl<'j> Judge<'j> {
             ExecuteError::Fault { line, message } => (*line, message.clone()),
             ExecuteError::Deadline => (0, err.to_string()),
         };
-        let place = Place {
-            tool: index,
-            what: &line.to_string(),
-            line: if line > 0 { line } else { tool.line() },
-        };
-        self.findings.add(Code::ToolFaults, place, entry.depth, || format!("{}: {}", told(tool, entry, arguments), shortened(&message)));
+        let place = Place { tool: index, what: &line.to_string(), line: if line > 0 { line } else { tool.line() } };
+        self.findings.add(Code::ToolFaults, place, entry.depth, || {
+            format!("{}: {}", told(tool, entry, arguments), shortened(&message))
+        });
     }
 
     fn judge(
@@ -217,35 +221,40 @@ impl<'j> Judge<'j> {
         observation: &Observation,
         child: Option<&Arc<Entry>>,
     ) {
+        let made = Made { environment: self.environment, reader: self.reader, index, tool, entry, arguments, child };
         if let Some(marks) = &self.marks {
-            marks.check(self.environment, self.reader, (index, tool), entry, arguments, observation, child, &mut self.findings);
+            marks.check(&made, observation, &mut self.findings);
             return;
         }
         match observation {
             Observation::InvalidArguments { .. } => {}
             Observation::Rejected { code, message } => {
-                let is_guard = tool.program().steps.iter().any(|step| matches!(&step.action, Action::Guard { refusal, .. } if refusal.code == *code));
+                let is_guard = tool
+                    .program()
+                    .steps
+                    .iter()
+                    .any(|step| matches!(&step.action, Action::Guard { refusal, .. } if refusal.code == *code));
                 if !is_guard {
                     let call = || format!("{}: {code}: {message}", told(tool, entry, arguments));
-                    let place = Place {
-                        tool: index,
-                        what: code,
-                        line: tool.line(),
-                    };
+                    let place = Place { tool: index, what: code, line: tool.line() };
                     self.findings.add(Code::ToolOverBudget, place, entry.depth, call);
                 }
             }
             Observation::Completed(result) => {
                 self.conforms((index, tool), entry, arguments, result);
-                self.private.shown(self.environment, self.reader, (index, tool), entry, arguments, result, child, &mut self.findings);
-                if let Some(child) = child {
-                    self.private.changed(self.environment, self.reader, (index, tool), entry, arguments, child, &mut self.findings);
-                }
+                self.private.shown(&made, result, &mut self.findings);
+                self.private.changed(&made, &mut self.findings);
             }
         }
     }
 
-    fn conforms(&mut self, (index, tool): (usize, &Tool), entry: &Entry, arguments: &Map<String, Value>, result: &Value) {
+    fn conforms(
+        &mut self,
+        (index, tool): (usize, &Tool),
+        entry: &Entry,
+        arguments: &Map<String, Value>,
+        result: &Value,
+    ) {
         let Some(Some(validator)) = self.validators.get(index) else { return };
         if validator.is_valid(result) {
             return;
@@ -259,21 +268,33 @@ impl<'j> Judge<'j> {
             };
             let message = || {
                 let path = error.instance_path();
-                format!("{}: the result's {path} contradicts the output schema: {}", told(tool, entry, arguments), shortened(&error.to_string()))
+                format!(
+                    "{}: the result's {path} contradicts the output schema: {}",
+                    told(tool, entry, arguments),
+                    shortened(&error.to_string())
+                )
             };
             self.findings.add(Code::ResultContradictsSchema, place, entry.depth, message);
         }
     }
 
     /// Keeps calls for repeating: every so manieth of each tool, and those with the longest observations, whose rows have an order.
-    fn sample(&mut self, index: usize, entry: &Arc<Entry>, arguments: &Map<String, Value>, observation: &Observation, child: Option<&Arc<Entry>>) {
+    fn sample(
+        &mut self,
+        index: usize,
+        entry: &Arc<Entry>,
+        arguments: &Map<String, Value>,
+        observation: &Observation,
+        child: Option<&Arc<Entry>>,
+    ) {
         const INTERVAL: u64 = 41;
         const LONGEST: usize = 2;
         const REGULAR: usize = 4;
         let text = observation.text();
         let samples = &mut self.samples[index];
         samples.calls += 1;
-        let shortest = samples.longest.iter().map(|sample| sample.text.len()).enumerate().min_by_key(|(_, length)| *length);
+        let shortest =
+            samples.longest.iter().map(|sample| sample.text.len()).enumerate().min_by_key(|(_, length)| *length);
         let is_regular = samples.calls % INTERVAL == 1 && samples.regular.len() < REGULAR;
         let replaced = match shortest {
             _ if is_regular => None,
@@ -281,13 +302,8 @@ impl<'j> Judge<'j> {
             Some((place, length)) if length < text.len() => Some(place),
             _ => return,
         };
-        let sample = Sample {
-            tool: index,
-            entry: Arc::clone(entry),
-            arguments: arguments.clone(),
-            text,
-            child: child.cloned(),
-        };
+        let sample =
+            Sample { tool: index, entry: Arc::clone(entry), arguments: arguments.clone(), text, child: child.cloned() };
         match replaced {
             Some(place) => samples.longest[place] = sample,
             None if is_regular => samples.regular.push(sample),

@@ -17,16 +17,16 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, MAIN_DB};
-use serde_json::{Map, Value};
+use serde_json::{Value};
 
 use super::corpus::Entry;
 use super::judge::{Findings, Place, told};
-use super::private::crosses;
+use super::private::{Made, crosses};
 use super::rows::Reader;
 use super::texts;
 use crate::database::{Overlay, open_bytes};
 use crate::engine::catalog::{Table, quote};
-use crate::engine::environment::{Environment, Tool};
+use crate::engine::environment::{Environment};
 use crate::engine::snapshot::{Cell, Key};
 use crate::engine::state::{Observation, State};
 use crate::package::diagnostic::Code;
@@ -87,10 +87,7 @@ pub(super) fn marked(environment: &Environment, reader: &Reader, start: &Arc<Ent
     }
     rebuild_full_text(&copy).ok()?;
     let bytes = copy.serialize(MAIN_DB).ok()?;
-    let state = State {
-        overlay: Overlay::from_bytes(environment.image(), &bytes),
-        ..State::default()
-    };
+    let state = State { overlay: Overlay::from_bytes(environment.image(), &bytes), ..State::default() };
     Some((state, marks))
 }
 
@@ -123,8 +120,14 @@ fn write(copy: &Connection, table: &Table, column: usize, key: &Key, value: &Sql
     } else {
         table.key.iter().map(|column| quote(&table.columns[*column])).collect()
     };
-    let conditions: Vec<String> = names.iter().enumerate().map(|(index, name)| format!("{name} = ?{}", index + 2)).collect();
-    let sql = format!("UPDATE {} SET {} = ?1 WHERE {}", quote(&table.name), quote(&table.columns[column]), conditions.join(" AND "));
+    let conditions: Vec<String> =
+        names.iter().enumerate().map(|(index, name)| format!("{name} = ?{}", index + 2)).collect();
+    let sql = format!(
+        "UPDATE {} SET {} = ?1 WHERE {}",
+        quote(&table.name),
+        quote(&table.columns[column]),
+        conditions.join(" AND ")
+    );
     let cells = key.iter().map(|cell| match cell {
         Cell::Integer(number) => SqlValue::Integer(*number),
         Cell::Real(bits) => SqlValue::Real(f64::from_bits(*bits)),
@@ -132,7 +135,8 @@ fn write(copy: &Connection, table: &Table, column: usize, key: &Key, value: &Sql
         Cell::Null | Cell::Blob(_) => SqlValue::Null,
     });
     let values: Vec<SqlValue> = std::iter::once(value.clone()).chain(cells).collect();
-    let written = copy.prepare_cached(&sql).and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)));
+    let written =
+        copy.prepare_cached(&sql).and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)));
     written.is_ok_and(|rows| rows == 1)
 }
 
@@ -148,7 +152,9 @@ fn rebuild_full_text(copy: &Connection) -> rusqlite::Result<()> {
 
 /// Names of the full-text tables of a database.
 pub(super) fn full_text_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%fts5%' ORDER BY name")?;
+    let mut statement = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%fts5%' ORDER BY name",
+    )?;
     let names = statement.query_map([], |row| row.get(0))?;
     names.collect()
 }
@@ -174,20 +180,13 @@ fn numbers(value: &Value, found: &mut Vec<f64>) {
 
 impl Marks {
     /// Reports marks in what a call shows.
-    pub(super) fn check(
-        &self,
-        environment: &Environment,
-        reader: &Reader,
-        (index, tool): (usize, &Tool),
-        entry: &Arc<Entry>,
-        arguments: &Map<String, Value>,
-        observation: &Observation,
-        child: Option<&Arc<Entry>>,
-        findings: &mut Findings,
-    ) {
+    pub(super) fn check(&self, made: &Made<'_>, observation: &Observation, findings: &mut Findings) {
+        let Made { environment, reader, index, tool, entry, arguments, child } = *made;
         let (text, found_numbers) = match observation {
             Observation::InvalidArguments { .. } => return,
-            Observation::Rejected { message, .. } => (message.clone(), texts::mentioned(message).iter().filter_map(Value::as_f64).collect()),
+            Observation::Rejected { message, .. } => {
+                (message.clone(), texts::mentioned(message).iter().filter_map(Value::as_f64).collect())
+            }
             Observation::Completed(result) => {
                 let mut found = Vec::new();
                 numbers(result, &mut found);
@@ -213,30 +212,30 @@ impl Marks {
             if echoed || crosses(environment, tool, table) || entry.crossed.contains(name) {
                 continue;
             }
-            let visible = |entry: &Arc<Entry>| entry.rows(environment, reader, table).find(key).is_some_and(|(_, mine)| mine);
+            let visible =
+                |entry: &Arc<Entry>| entry.rows(environment, reader, table).find(key).is_some_and(|(_, mine)| mine);
             if visible(entry) || child.is_some_and(visible) {
                 continue;
             }
-            let place = Place {
-                tool: index,
-                what: name,
-                line: tool.line(),
-            };
+            let place = Place { tool: index, what: name, line: tool.line() };
             findings.add(Code::PrivateRowsShown, place, entry.depth, || {
                 let key: Vec<String> = key.iter().map(|cell| cell.to_json().to_string()).collect();
                 let by = if observation.is_error() { "its refusal tells of" } else { "its result tells of" };
-                format!("{}: {by} row {} of {name}, which is not the actor's to see", told(tool, entry, arguments), key.join(", "))
+                format!(
+                    "{}: {by} row {} of {name}, which is not the actor's to see",
+                    told(tool, entry, arguments),
+                    key.join(", ")
+                )
             });
         }
         // At the start every mark is hidden, so a number made from any of them tells of hidden rows.
         if computed && entry.depth == 0 && child.is_none() && tool.crosses().is_empty() {
-            let place = Place {
-                tool: index,
-                what: "computed",
-                line: tool.line(),
-            };
+            let place = Place { tool: index, what: "computed", line: tool.line() };
             findings.add(Code::PrivateRowsShown, place, entry.depth, || {
-                format!("{}: a number it returns is computed from rows of private tables that are not the actor's to see", told(tool, entry, arguments))
+                format!(
+                    "{}: a number it returns is computed from rows of private tables that are not the actor's to see",
+                    told(tool, entry, arguments)
+                )
             });
         }
     }

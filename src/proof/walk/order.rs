@@ -41,11 +41,8 @@ impl Orders {
             forward: pool(),
             backward: pool(),
         };
-        let moment = State::default().moment(&Conditions {
-            seed: 0,
-            clock_ms: environment.clock_ms(),
-            actor: Value::Null,
-        });
+        let moment =
+            State::default().moment(&Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null });
         if let Ok(bound) = orders.backward.bind(&Overlay::default(), moment, budget(None)) {
             // Where this can't be set, ties are still found. The pool keeps this one connection.
             let _ = bound.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_REVERSE_SCANORDER, true);
@@ -76,7 +73,8 @@ fn continued(program: &Program, direction: &str) -> Program {
     let mut program = program.clone();
     for member in &mut program.members {
         if member.shape == Shape::Rows {
-            let columns: Vec<String> = (1..=member.columns.len()).map(|column| format!("{column}{direction}")).collect();
+            let columns: Vec<String> =
+                (1..=member.columns.len()).map(|column| format!("{column}{direction}")).collect();
             if let Some(sql) = continue_order(&member.query.sql, &columns.join(", ")) {
                 member.query.sql = Arc::from(sql);
             }
@@ -91,7 +89,8 @@ fn continue_order(sql: &str, more: &str) -> Option<String> {
     let is = |index: usize, word: &str| words.get(index).is_some_and(|(_, found)| found.eq_ignore_ascii_case(word));
     let order = (0..words.len()).rev().find(|index| is(*index, "ORDER") && is(index + 1, "BY"))?;
     let limit = (order..words.len()).find(|index| is(*index, "LIMIT"));
-    let end = limit.and_then(|limit| words.get(limit)).map_or(sql.trim_end().trim_end_matches(';').len(), |(at, _)| *at);
+    let end =
+        limit.and_then(|limit| words.get(limit)).map_or(sql.trim_end().trim_end_matches(';').len(), |(at, _)| *at);
     Some(format!("{}, {more} {}", sql[..end].trim_end(), &sql[end..]))
 }
 
@@ -136,7 +135,10 @@ mod tests {
         let sql = "SELECT a, (SELECT b FROM u ORDER BY c LIMIT 1) AS d FROM t ORDER BY CASE 'LIMIT (' WHEN a THEN 1 END DESC LIMIT :limit OFFSET 2";
         let expected = "SELECT a, (SELECT b FROM u ORDER BY c LIMIT 1) AS d FROM t ORDER BY CASE 'LIMIT (' WHEN a THEN 1 END DESC, 1, 2 LIMIT :limit OFFSET 2";
         assert_eq!(continue_order(sql, "1, 2").unwrap(), expected);
-        assert_eq!(continue_order("SELECT a FROM t ORDER BY b", "1 DESC").unwrap(), "SELECT a FROM t ORDER BY b, 1 DESC ");
+        assert_eq!(
+            continue_order("SELECT a FROM t ORDER BY b", "1 DESC").unwrap(),
+            "SELECT a FROM t ORDER BY b, 1 DESC "
+        );
         assert_eq!(continue_order("SELECT a FROM (SELECT a FROM t ORDER BY b)", "1"), None);
     }
 }

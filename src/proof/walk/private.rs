@@ -28,6 +28,21 @@ struct KeyColumn {
     line: usize,
 }
 
+/// A call that was made, and where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made<'m> {
+    pub environment: &'m Environment,
+    pub reader: &'m Reader,
+    /// Index of the tool.
+    pub index: usize,
+    pub tool: &'m Tool,
+    /// Where it was made.
+    pub entry: &'m Arc<Entry>,
+    pub arguments: &'m Map<String, Value>,
+    /// Where it led, if it changed something.
+    pub child: Option<&'m Arc<Entry>>,
+}
+
 /// What each tool may neither show nor change.
 #[derive(Debug, Default)]
 pub(super) struct Private {
@@ -51,17 +66,8 @@ impl Private {
     }
 
     /// Reports keys of rows that the actor may not see.
-    pub(super) fn shown(
-        &self,
-        environment: &Environment,
-        reader: &Reader,
-        (index, tool): (usize, &Tool),
-        entry: &Arc<Entry>,
-        arguments: &Map<String, Value>,
-        result: &Value,
-        child: Option<&Arc<Entry>>,
-        findings: &mut Findings,
-    ) {
+    pub(super) fn shown(&self, made: &Made<'_>, result: &Value, findings: &mut Findings) {
+        let Made { environment, reader, index, tool, entry, arguments, child } = *made;
         for watched in &self.keys[index] {
             let Some(member) = result.get(&watched.member) else { continue };
             let rows = match member {
@@ -71,21 +77,21 @@ impl Private {
             for row in rows {
                 let cell = if row.is_object() { row.get(&watched.column) } else { Some(row) };
                 let Some(key) = cell.and_then(single_key) else { continue };
-                let seen = [Some(entry), child].into_iter().flatten().map(|entry| {
-                    entry.rows(environment, reader, watched.table).find(&key).map(|(_, mine)| mine)
-                });
+                let seen = [Some(entry), child]
+                    .into_iter()
+                    .flatten()
+                    .map(|entry| entry.rows(environment, reader, watched.table).find(&key).map(|(_, mine)| mine));
                 let seen: Vec<bool> = seen.flatten().collect();
                 if !seen.is_empty() && !seen.contains(&true) {
                     let name = &environment.catalog().tables[watched.table].name;
-                    let place = Place {
-                        tool: index,
-                        what: name,
-                        line: watched.line,
-                    };
+                    let place = Place { tool: index, what: name, line: watched.line };
                     findings.add(Code::PrivateRowsShown, place, entry.depth, || {
                         let shown = cell.map(Value::to_string).unwrap_or_default();
                         let column = format!("{}.{}", watched.member, watched.column);
-                        format!("{}: {column} shows row {shown} of {name}, which is not the actor's to see", told(tool, entry, arguments))
+                        format!(
+                            "{}: {column} shows row {shown} of {name}, which is not the actor's to see",
+                            told(tool, entry, arguments)
+                        )
                     });
                 }
             }
@@ -93,29 +99,22 @@ impl Private {
     }
 
     /// Reports rows of others that differ after a call.
-    pub(super) fn changed(
-        &self,
-        environment: &Environment,
-        reader: &Reader,
-        (index, tool): (usize, &Tool),
-        entry: &Arc<Entry>,
-        arguments: &Map<String, Value>,
-        child: &Arc<Entry>,
-        findings: &mut Findings,
-    ) {
+    pub(super) fn changed(&self, made: &Made<'_>, findings: &mut Findings) {
+        let Made { environment, reader, index, tool, entry, arguments, child } = *made;
+        let Some(child) = child else { return };
         for table in &self.written[index] {
             let before = entry.rows(environment, reader, *table);
             let after = child.rows(environment, reader, *table);
             let Some((what, row)) = difference(&before, &after) else { continue };
             let table = &environment.catalog().tables[*table];
-            let place = Place {
-                tool: index,
-                what: &table.name,
-                line: tool.line(),
-            };
+            let place = Place { tool: index, what: &table.name, line: tool.line() };
             findings.add(Code::PrivateRowsChanged, place, entry.depth, || {
                 let row = row_json(table, row);
-                format!("{}: {what} a row of {} that is not the actor's: {row}", told(tool, entry, arguments), table.name)
+                format!(
+                    "{}: {what} a row of {} that is not the actor's: {row}",
+                    told(tool, entry, arguments),
+                    table.name
+                )
             });
         }
     }
@@ -144,11 +143,7 @@ pub(super) fn crosses(environment: &Environment, tool: &Tool, table: usize) -> b
 }
 
 fn key_columns(environment: &Environment, tool: &Tool) -> Vec<KeyColumn> {
-    let conditions = Conditions {
-        seed: 0,
-        clock_ms: environment.clock_ms(),
-        actor: Value::Null,
-    };
+    let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null };
     let moment = State::default().moment(&conditions);
     let Ok(bound) = environment.pool().bind(&Overlay::default(), moment, budget(None)) else {
         return Vec::new();

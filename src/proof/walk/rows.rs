@@ -58,16 +58,14 @@ pub(super) struct Reader {
 impl Reader {
     /// Prepares for the tables of an environment.
     pub(super) fn new(environment: &Environment) -> Self {
-        let conditions = Conditions {
-            seed: 0,
-            clock_ms: environment.clock_ms(),
-            actor: environment.default_actor().clone(),
-        };
+        let conditions =
+            Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: environment.default_actor().clone() };
         let moment = State::default().moment(&conditions);
         let bound = environment.pool().bind(&Overlay::default(), moment, budget(None)).ok();
         let catalog = environment.catalog();
         let tables = catalog.tables.iter().enumerate();
-        let tables = tables.map(|(index, table)| reader(catalog, index, table, environment.private().get(&index), bound.as_ref()));
+        let tables = tables
+            .map(|(index, table)| reader(catalog, index, table, environment.private().get(&index), bound.as_ref()));
         Self { tables: tables.collect() }
     }
 
@@ -88,7 +86,13 @@ impl Reader {
     }
 }
 
-fn reader(catalog: &Catalog, index: usize, table: &Table, condition: Option<&String>, bound: Option<&Bound<'_>>) -> TableReader {
+fn reader(
+    catalog: &Catalog,
+    index: usize,
+    table: &Table,
+    condition: Option<&String>,
+    bound: Option<&Bound<'_>>,
+) -> TableReader {
     let mut list: Vec<String> = table.columns.iter().map(|column| quote(column)).collect();
     if table.key.is_empty() {
         list.insert(0, "rowid".to_owned());
@@ -103,13 +107,7 @@ fn reader(catalog: &Catalog, index: usize, table: &Table, condition: Option<&Str
     {
         depends.extend(catalog.indexes(info.tables.iter().map(|used| used.table.as_str())));
     }
-    TableReader {
-        sql,
-        columns: table.columns.len(),
-        key: table.key.clone(),
-        private: condition.is_some(),
-        depends,
-    }
+    TableReader { sql, columns: table.columns.len(), key: table.key.clone(), private: condition.is_some(), depends }
 }
 
 fn read(reader: &TableReader, bound: &Bound<'_>, conditions: &Conditions) -> Result<Rows, rusqlite::Error> {

@@ -47,9 +47,9 @@ const OPERATORS: &[&str] = &["=", "==", "<", ">", "<=", ">=", "<>", "!="];
 const WORD_OPERATORS: &[&str] = &["LIKE", "IS", "IN", "MATCH", "GLOB", "BETWEEN", "AND", "NOT"];
 const TABLE_KEYWORDS: &[&str] = &["FROM", "JOIN", "INTO", "UPDATE"];
 const KEYWORDS: &[&str] = &[
-    "SELECT", "FROM", "WHERE", "JOIN", "LEFT", "INNER", "CROSS", "ON", "GROUP", "ORDER", "BY", "HAVING", "LIMIT", "SET",
-    "VALUES", "AND", "OR", "NOT", "IS", "NULL", "IN", "EXISTS", "UNION", "CASE", "WHEN", "THEN", "ELSE", "END", "AS",
-    "DISTINCT", "OFFSET", "USING", "BETWEEN", "LIKE", "DO", "CONFLICT",
+    "SELECT", "FROM", "WHERE", "JOIN", "LEFT", "INNER", "CROSS", "ON", "GROUP", "ORDER", "BY", "HAVING", "LIMIT",
+    "SET", "VALUES", "AND", "OR", "NOT", "IS", "NULL", "IN", "EXISTS", "UNION", "CASE", "WHEN", "THEN", "ELSE", "END",
+    "AS", "DISTINCT", "OFFSET", "USING", "BETWEEN", "LIKE", "DO", "CONFLICT",
 ];
 
 /// Splits SQL into tokens. Comments don't occur in programs' SQL often enough to matter.
@@ -145,7 +145,9 @@ fn left(before: &[Token]) -> Option<Operand> {
     loop {
         match before[..end].last()? {
             Token::Symbol(symbol) if symbol == "(" => end -= 1,
-            Token::Word(word) if end < before.len() && !is_one_of(word, KEYWORDS) && before[end] == Token::Symbol("(".to_owned()) => {
+            Token::Word(word)
+                if end < before.len() && !is_one_of(word, KEYWORDS) && before[end] == Token::Symbol("(".to_owned()) =>
+            {
                 end -= 1;
             }
             Token::Symbol(symbol) if OPERATORS.contains(&symbol.as_str()) => return operand_before(&before[..end - 1]),
@@ -172,7 +174,8 @@ fn right(after: &[Token]) -> Option<Operand> {
     start += 1;
     // Skip the names and brackets of function calls.
     while after.get(start) == Some(&Token::Symbol("(".to_owned()))
-        || (matches!(after.get(start), Some(Token::Word(_))) && after.get(start + 1) == Some(&Token::Symbol("(".to_owned())))
+        || (matches!(after.get(start), Some(Token::Word(_)))
+            && after.get(start + 1) == Some(&Token::Symbol("(".to_owned())))
     {
         start += 1;
     }
@@ -200,7 +203,9 @@ fn operand_before(tokens: &[Token]) -> Option<Operand> {
 
 /// Parameters of an `INSERT INTO t (a, b) VALUES (:x, ...)` or `... SELECT :x, ...` meet the columns they are written to.
 fn inserted(tokens: &[Token], meetings: &mut Vec<(String, Operand)>) {
-    let Some(into) = tokens.iter().position(|token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case("INTO"))) else {
+    let Some(into) =
+        tokens.iter().position(|token| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case("INTO")))
+    else {
         return;
     };
     let Some(Token::Word(table)) = tokens.get(into + 1) else { return };
@@ -210,7 +215,11 @@ fn inserted(tokens: &[Token], meetings: &mut Vec<(String, Operand)>) {
     let columns = items(&tokens[into + 3..]);
     let behind = &tokens[into + 3 + columns.iter().map(|item| item.len() + 1).sum::<usize>()..];
     let values = match behind {
-        [Token::Word(word), Token::Symbol(bracket), values @ ..] if word.eq_ignore_ascii_case("VALUES") && bracket == "(" => items(values),
+        [Token::Word(word), Token::Symbol(bracket), values @ ..]
+            if word.eq_ignore_ascii_case("VALUES") && bracket == "(" =>
+        {
+            items(values)
+        }
         [Token::Word(word), values @ ..] if word.eq_ignore_ascii_case("SELECT") => items(values),
         _ => return,
     };
@@ -294,7 +303,9 @@ mod tests {
 
     #[test]
     fn parameters_meet_columns_and_literals() {
-        let found = meetings("SELECT 1 FROM coupons k WHERE k.code = upper(trim(:code)) AND :amount <= k.limit_cents AND 5 < :amount");
+        let found = meetings(
+            "SELECT 1 FROM coupons k WHERE k.code = upper(trim(:code)) AND :amount <= k.limit_cents AND 5 < :amount",
+        );
         let expected = [
             ("code", column(Some("k"), "code")),
             ("amount", column(Some("k"), "limit_cents")),
@@ -310,9 +321,11 @@ mod tests {
 
     #[test]
     fn tables_and_aliases_are_found() {
-        let reading = read("SELECT coalesce(:customer_id, :actor) AS holder_id FROM people p JOIN cards AS c ON c.id = p.id");
+        let reading =
+            read("SELECT coalesce(:customer_id, :actor) AS holder_id FROM people p JOIN cards AS c ON c.id = p.id");
         assert_eq!(reading.aliases, [("holder_id".to_owned(), vec!["customer_id".to_owned(), "actor".to_owned()])]);
-        let tables: Vec<(&str, &str)> = reading.tables.iter().map(|(alias, name)| (alias.as_str(), name.as_str())).collect();
+        let tables: Vec<(&str, &str)> =
+            reading.tables.iter().map(|(alias, name)| (alias.as_str(), name.as_str())).collect();
         assert_eq!(tables, [("p", "people"), ("c", "cards")]);
     }
 }

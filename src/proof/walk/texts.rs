@@ -14,8 +14,8 @@ pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// How far dates are moved, in days: those near a rule's limits.
 pub(super) const DAYS: &[i64] = &[
-    -400, -366, -365, -180, -90, -60, -32, -31, -30, -15, -14, -8, -7, -6, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 21, 27, 28,
-    29, 30, 31, 32, 60, 61, 90, 91, 180, 364, 365, 366, 400, 730,
+    -400, -366, -365, -180, -90, -60, -32, -31, -30, -15, -14, -8, -7, -6, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 13,
+    14, 15, 21, 27, 28, 29, 30, 31, 32, 60, 61, 90, 91, 180, 364, 365, 366, 400, 730,
 ];
 
 /// The number without its fraction.
@@ -220,7 +220,14 @@ mod tests {
     #[test]
     fn texts_match_their_patterns() {
         let mut random = Random::new(1);
-        for pattern in ["^[0-9]{10}$", "^[A-Z]{2,5}$", "^HB-[A-Z0-9]{6}$", "\\S", "^(\\+49|0)[1-9]\\d{3,9}$", "^\\d{4}-\\d{2}-\\d{2}$"] {
+        for pattern in [
+            "^[0-9]{10}$",
+            "^[A-Z]{2,5}$",
+            "^HB-[A-Z0-9]{6}$",
+            "\\S",
+            "^(\\+49|0)[1-9]\\d{3,9}$",
+            "^\\d{4}-\\d{2}-\\d{2}$",
+        ] {
             let pattern = Regex::new(pattern).unwrap();
             let text = matching(&pattern, &mut random).unwrap();
             assert!(pattern.is_match(&text), "{text} for {pattern}");

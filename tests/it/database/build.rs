@@ -17,11 +17,7 @@ CREATE TRIGGER books_ai AFTER INSERT ON books BEGIN INSERT INTO texts(rowid, tit
 ";
 
 fn check(schema: &str, data: &str, expected: Expect) {
-    let source = ImageSource {
-        schema,
-        data,
-        clock_ms: NOW_MS,
-    };
+    let source = ImageSource { schema, data, clock_ms: NOW_MS };
     let mut text = String::new();
     for error in build_image(&source).unwrap_err() {
         let line = error.line.map_or("-".to_owned(), |line| line.to_string());
@@ -35,49 +31,27 @@ fn same_source_same_bytes() {
     let data = "INSERT INTO books(id, shelf_id, title, added_at, code) VALUES (1, 1, 'b', '2026', 'x');
                 INSERT INTO shelves(name) VALUES ('a'), ('c'); UPDATE books SET title = 'd' WHERE id = 1;";
     let build = |data, clock_ms| {
-        let source = ImageSource {
-            schema: SCHEMA,
-            data,
-            clock_ms,
-        };
+        let source = ImageSource { schema: SCHEMA, data, clock_ms };
         build_image(&source).unwrap()
     };
     let image = build(data, NOW_MS);
     assert_eq!(image.digest(), build(data, NOW_MS).digest());
-    assert_eq!(
-        image.digest(),
-        build(data, NOW_MS + 1).digest(),
-        "nothing depends on the clock"
-    );
+    assert_eq!(image.digest(), build(data, NOW_MS + 1).digest(), "nothing depends on the clock");
     assert_ne!(image.digest(), build("", NOW_MS).digest());
     assert_eq!(image.bytes().len() % 1024, 0);
-    assert_eq!(
-        image.bytes()[16..20],
-        [4, 0, 1, 1],
-        "pages of 1 KiB, no write-ahead log"
-    );
+    assert_eq!(image.bytes()[16..20], [4, 0, 1, 1], "pages of 1 KiB, no write-ahead log");
     let counted = u32::from_be_bytes(image.bytes()[28..32].try_into().unwrap());
     assert_eq!(counted as usize * 1024, image.bytes().len());
     let plain = open_bytes(image.bytes()).unwrap();
     assert_eq!(plain_rows(&plain, "PRAGMA integrity_check"), "ok");
     assert_eq!(plain_rows(&plain, "PRAGMA freelist_count"), "0");
-    assert_eq!(
-        plain_rows(
-            &plain,
-            "SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'"
-        ),
-        "sqlite_stat1"
-    );
+    assert_eq!(plain_rows(&plain, "SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'"), "sqlite_stat1");
     assert_eq!(plain_rows(&plain, "SELECT seq FROM sqlite_sequence"), "2");
 }
 
 #[test]
 fn an_empty_package_builds() {
-    let source = ImageSource {
-        schema: "",
-        data: "-- nothing\n",
-        clock_ms: 0,
-    };
+    let source = ImageSource { schema: "", data: "-- nothing\n", clock_ms: 0 };
     assert!(build_image(&source).is_ok());
 }
 

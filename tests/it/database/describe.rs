@@ -33,12 +33,7 @@ fn show(info: &StatementInfo) -> String {
     writeln!(text, "{access} {:?}", info.parameters).unwrap();
     for table in &info.tables {
         let columns = table.columns.join(" ");
-        writeln!(
-            text,
-            "{:?} {}.{} {columns}",
-            table.operation, table.database, table.table
-        )
-        .unwrap();
+        writeln!(text, "{:?} {}.{} {columns}", table.operation, table.database, table.table).unwrap();
     }
     text
 }
@@ -49,9 +44,8 @@ fn check(sql: &str, expected: Expect) {
 
 /// Names of the columns, with `?` where NULL may come.
 fn columns(sql: &str) -> String {
-    let name = |column: &envfarm::database::ColumnInfo| {
-        format!("{}{}", column.name, if column.nullable { "?" } else { "" })
-    };
+    let name =
+        |column: &envfarm::database::ColumnInfo| format!("{}{}", column.name, if column.nullable { "?" } else { "" });
     let info = describe(sql).unwrap();
     let names: Vec<String> = info.columns.iter().map(name).collect();
     names.join(" ")
@@ -105,57 +99,24 @@ fn tables_are_told_through_triggers_views_and_foreign_keys() {
 /// Names of result columns, with `?` where NULL may come.
 const NULLABLE: [(&str, &str); 27] = [
     ("SELECT id, name, n FROM a", "id name n"),
-    (
-        "SELECT id, title, note FROM b ORDER BY title DESC, id",
-        "id title note?",
-    ),
-    (
-        "SELECT a.id, b.title FROM a JOIN b ON b.a_id = a.id ORDER BY a.name",
-        "id title",
-    ),
-    (
-        "SELECT a.id, b.id, b.title FROM a LEFT JOIN b ON b.a_id = a.id ORDER BY a.name",
-        "id id? title?",
-    ),
-    (
-        "SELECT a.id, b.id FROM b RIGHT JOIN a ON b.a_id = a.id",
-        "id id?",
-    ),
-    (
-        "SELECT id, (SELECT title FROM b WHERE a_id = a.id LIMIT 1) AS t FROM a ORDER BY t",
-        "id t?",
-    ),
-    (
-        "SELECT id, (SELECT count(*) FROM b WHERE a_id = a.id) AS c FROM a ORDER BY c, name",
-        "id c?",
-    ),
-    (
-        "SELECT a.id, a.name, count(*) AS c FROM a JOIN b ON b.a_id = a.id GROUP BY a.id",
-        "id name c?",
-    ),
-    (
-        "SELECT name, sum(n) AS s, (SELECT title FROM b LIMIT 1) AS t FROM a GROUP BY n ORDER BY s",
-        "name s? t?",
-    ),
+    ("SELECT id, title, note FROM b ORDER BY title DESC, id", "id title note?"),
+    ("SELECT a.id, b.title FROM a JOIN b ON b.a_id = a.id ORDER BY a.name", "id title"),
+    ("SELECT a.id, b.id, b.title FROM a LEFT JOIN b ON b.a_id = a.id ORDER BY a.name", "id id? title?"),
+    ("SELECT a.id, b.id FROM b RIGHT JOIN a ON b.a_id = a.id", "id id?"),
+    ("SELECT id, (SELECT title FROM b WHERE a_id = a.id LIMIT 1) AS t FROM a ORDER BY t", "id t?"),
+    ("SELECT id, (SELECT count(*) FROM b WHERE a_id = a.id) AS c FROM a ORDER BY c, name", "id c?"),
+    ("SELECT a.id, a.name, count(*) AS c FROM a JOIN b ON b.a_id = a.id GROUP BY a.id", "id name c?"),
+    ("SELECT name, sum(n) AS s, (SELECT title FROM b LIMIT 1) AS t FROM a GROUP BY n ORDER BY s", "name s? t?"),
     ("SELECT name, max(n) AS m FROM a", "name? m?"),
     ("SELECT id FROM a UNION ALL SELECT NULL", "id?"),
     ("SELECT name FROM a UNION ALL SELECT note FROM b", "name?"),
     ("SELECT name FROM a UNION ALL SELECT title FROM b", "name"),
     ("SELECT name FROM a UNION SELECT title FROM b", "name"),
     ("SELECT id FROM a UNION ALL SELECT a_id + 1 FROM b", "id?"),
-    (
-        "SELECT x.title FROM (SELECT title, a_id FROM b ORDER BY id LIMIT 2) AS x JOIN a ON a.id = x.a_id",
-        "title",
-    ),
-    (
-        "SELECT x.t FROM a LEFT JOIN (SELECT title AS t, a_id FROM b ORDER BY id LIMIT 2) AS x ON x.a_id = a.id",
-        "t?",
-    ),
+    ("SELECT x.title FROM (SELECT title, a_id FROM b ORDER BY id LIMIT 2) AS x JOIN a ON a.id = x.a_id", "title"),
+    ("SELECT x.t FROM a LEFT JOIN (SELECT title AS t, a_id FROM b ORDER BY id LIMIT 2) AS x ON x.a_id = a.id", "t?"),
     ("SELECT b_id, tag, shade FROM tags", "b_id tag shade?"),
-    (
-        "SELECT t.tag FROM b JOIN tags AS t ON t.b_id = b.id WHERE b.a_id = 1",
-        "tag",
-    ),
+    ("SELECT t.tag FROM b JOIN tags AS t ON t.b_id = b.id WHERE b.a_id = 1", "tag"),
     ("SELECT id, name FROM busy", "id name"),
     (
         "WITH RECURSIVE up(id, title) AS (SELECT id, title FROM b WHERE id = 1 UNION ALL SELECT b.id, b.title FROM b JOIN up ON b.a_id = up.id) SELECT id, title FROM up",
@@ -168,22 +129,10 @@ const NULLABLE: [(&str, &str); 27] = [
         "name? r?",
     ),
     ("SELECT DISTINCT name FROM a", "name"),
-    (
-        "INSERT INTO a(name, n) VALUES ('x', 1) RETURNING id, name",
-        "id name",
-    ),
-    (
-        "SELECT b.id, b.title FROM texts JOIN b ON b.id = texts.rowid WHERE texts MATCH 'x' ORDER BY rank",
-        "id title",
-    ),
-    (
-        "SELECT a.id FROM json_each('[1]') AS j JOIN a ON a.id = j.value",
-        "id",
-    ),
-    (
-        "SELECT :a AS a, a.id FROM a WHERE name LIKE :q AND (:s IS NULL OR n = :s) LIMIT :l OFFSET :o",
-        "a? id",
-    ),
+    ("INSERT INTO a(name, n) VALUES ('x', 1) RETURNING id, name", "id name"),
+    ("SELECT b.id, b.title FROM texts JOIN b ON b.id = texts.rowid WHERE texts MATCH 'x' ORDER BY rank", "id title"),
+    ("SELECT a.id FROM json_each('[1]') AS j JOIN a ON a.id = j.value", "id"),
+    ("SELECT :a AS a, a.id FROM a WHERE name LIKE :q AND (:s IS NULL OR n = :s) LIMIT :l OFFSET :o", "a? id"),
 ];
 
 #[test]
@@ -197,19 +146,9 @@ fn null_is_possible_only_where_it_is() {
 fn origins_are_told() {
     let info = describe("SELECT id AS number, note FROM b").unwrap();
     let origin = info.columns[0].origin.clone().unwrap();
-    assert_eq!(
-        (
-            origin.table.as_str(),
-            origin.column.as_str(),
-            origin.not_null
-        ),
-        ("b", "id", true)
-    );
+    assert_eq!((origin.table.as_str(), origin.column.as_str(), origin.not_null), ("b", "id", true));
     let origin = info.columns[1].origin.clone().unwrap();
-    assert_eq!(
-        (origin.declared_type.as_deref(), origin.not_null),
-        (Some("TEXT"), false)
-    );
+    assert_eq!((origin.declared_type.as_deref(), origin.not_null), (Some("TEXT"), false));
 }
 
 #[test]
@@ -237,18 +176,7 @@ fn one_statement_at_a_time() {
 fn both_databases_are_described_when_judging() {
     let pool = Pool::with_initial(Arc::clone(&image(SCHEMA, "")), 1);
     let bound = bind(&pool, &Overlay::default());
-    let info = bound
-        .describe("SELECT m.id, i.note FROM b AS m LEFT JOIN initial.b AS i USING (id)")
-        .unwrap();
-    assert_eq!(
-        info.tables
-            .iter()
-            .map(|table| table.database.as_str())
-            .collect::<Vec<_>>(),
-        ["initial", "main"]
-    );
-    assert_eq!(
-        (info.columns[0].nullable, info.columns[1].nullable),
-        (false, true)
-    );
+    let info = bound.describe("SELECT m.id, i.note FROM b AS m LEFT JOIN initial.b AS i USING (id)").unwrap();
+    assert_eq!(info.tables.iter().map(|table| table.database.as_str()).collect::<Vec<_>>(), ["initial", "main"]);
+    assert_eq!((info.columns[0].nullable, info.columns[1].nullable), (false, true));
 }

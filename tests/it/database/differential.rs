@@ -73,8 +73,7 @@ enum End {
 
 fn statement() -> impl Strategy<Value = String> {
     let id = 1..12i64;
-    let bytes =
-        prop_oneof![10 => 0..3_000usize, 3 => 3_000..60_000usize, 1 => 300_000..450_000usize];
+    let bytes = prop_oneof![10 => 0..3_000usize, 3 => 3_000..60_000usize, 1 => 300_000..450_000usize];
     prop_oneof![
         4 => id.clone().prop_map(|n| format!("SELECT id, name, length(payload) FROM parents WHERE id <> {n} ORDER BY name DESC")),
         4 => id.clone().prop_map(|n| format!("SELECT c.id, c.title, l.b FROM children AS c LEFT JOIN links AS l ON l.a = c.id WHERE parent_id = {n} ORDER BY c.score, c.id")),
@@ -111,12 +110,7 @@ fn event() -> impl Strategy<Value = Event> {
     let steps_max = prop_oneof![6 => Just(BUDGET.steps_max), 1 => 1_000..8_000u64];
     let pages_max = prop_oneof![8 => Just(BUDGET.pages_max), 1 => 5..100usize];
     let call = (vec(statement(), 1..6), end, steps_max, pages_max);
-    let call = call.prop_map(|(statements, end, steps_max, pages_max)| Call {
-        statements,
-        end,
-        steps_max,
-        pages_max,
-    });
+    let call = call.prop_map(|(statements, end, steps_max, pages_max)| Call { statements, end, steps_max, pages_max });
     prop_oneof![
         12 => call.prop_map(Event::Call),
         2 => (0..EPISODES).prop_map(Event::Fork),
@@ -134,11 +128,7 @@ struct Twin {
 
 impl Twin {
     fn new() -> Self {
-        Self {
-            overlay: Overlay::default(),
-            plain: plain(),
-            committed: Vec::new(),
-        }
+        Self { overlay: Overlay::default(), plain: plain(), committed: Vec::new() }
     }
 
     fn fork(&self) -> Self {
@@ -151,26 +141,15 @@ impl Twin {
             }
             plain.execute_batch("COMMIT").unwrap();
         }
-        Self {
-            overlay: self.overlay.clone(),
-            plain,
-            committed: self.committed.clone(),
-        }
+        Self { overlay: self.overlay.clone(), plain, committed: self.committed.clone() }
     }
 
     fn call(&mut self, pool: &Pool, call: &Call) {
-        let budget = Budget {
-            steps_max: call.steps_max,
-            pages_max: call.pages_max,
-            ..BUDGET
-        };
+        let budget = Budget { steps_max: call.steps_max, pages_max: call.pages_max, ..BUDGET };
         let mut bound = pool.bind(&self.overlay, moment(0), budget).unwrap();
         bound.begin().unwrap();
         self.plain.execute_batch("BEGIN").unwrap();
-        let interrupted = !call
-            .statements
-            .iter()
-            .all(|sql| self.run_on_both(&bound, sql));
+        let interrupted = !call.statements.iter().all(|sql| self.run_on_both(&bound, sql));
         let ended = bound.connection().is_autocommit();
         if !interrupted {
             assert_eq!(ended, self.plain.is_autocommit());
@@ -234,10 +213,7 @@ impl Twin {
     fn check(&self, pool: &Pool) {
         let expected = dump(|sql| plain_rows(&self.plain, sql));
         let bound = bind(pool, &self.overlay);
-        assert_eq!(
-            dump(|sql| collect(&mut bound.prepare(sql).unwrap())),
-            expected
-        );
+        assert_eq!(dump(|sql| collect(&mut bound.prepare(sql).unwrap())), expected);
         drop(bound);
         let file = assert_intact(&self.overlay, pool.image());
         assert_eq!(dump(|sql| plain_rows(&file, sql)), expected);
@@ -252,16 +228,9 @@ impl Twin {
             bound.commit().unwrap();
             again = bound.into_overlay();
         }
-        let (ours, repeated) = (
-            self.overlay.materialize(pool.image()),
-            again.materialize(pool.image()),
-        );
+        let (ours, repeated) = (self.overlay.materialize(pool.image()), again.materialize(pool.image()));
         let different = ours.iter().zip(&repeated).position(|(a, b)| a != b);
-        assert_eq!(
-            (ours.len(), different),
-            (repeated.len(), None),
-            "the same calls gave other bytes"
-        );
+        assert_eq!((ours.len(), different), (repeated.len(), None), "the same calls gave other bytes");
     }
 }
 
@@ -284,21 +253,11 @@ fn run(statement: &mut Statement<'_>) -> Result<String, String> {
 }
 
 fn dump(rows: impl Fn(&str) -> String) -> Vec<String> {
-    [
-        "parents",
-        "children",
-        "links",
-        "log",
-        "sqlite_sequence",
-        "texts_data",
-        "texts_idx",
-    ]
-    .iter()
-    .map(|table| rows(&format!("SELECT * FROM {table} ORDER BY 1, 2")))
-    .chain([rows(
-        "SELECT rowid, rank FROM texts('fox OR whale') ORDER BY rowid",
-    )])
-    .collect()
+    ["parents", "children", "links", "log", "sqlite_sequence", "texts_data", "texts_idx"]
+        .iter()
+        .map(|table| rows(&format!("SELECT * FROM {table} ORDER BY 1, 2")))
+        .chain([rows("SELECT rowid, rank FROM texts('fox OR whale') ORDER BY rowid")])
+        .collect()
 }
 
 fn live(pool: &Pool, events: &[(usize, Event)]) {

@@ -8,8 +8,7 @@ use super::traps::{ADD, pool};
 use super::{BUDGET, after, assert_intact, bind, image, moment, prepare_error, rows, write};
 
 /// Runs until something stops it.
-const RUNAWAY: &str =
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+const RUNAWAY: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
 const REFUSED: [(&str, &str); 24] = [
     ("ATTACH 'x' AS y", "ATTACH"),
@@ -17,27 +16,15 @@ const REFUSED: [(&str, &str); 24] = [
     ("PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys"),
     ("PRAGMA data_version", "PRAGMA data_version"),
     ("PRAGMA main.data_version", "PRAGMA data_version"),
-    (
-        "SELECT * FROM pragma_data_version",
-        "reading pragma_data_version",
-    ),
-    (
-        "SELECT * FROM pragma_table_info('notes')",
-        "reading pragma_table_info",
-    ),
+    ("SELECT * FROM pragma_data_version", "reading pragma_data_version"),
+    ("SELECT * FROM pragma_table_info('notes')", "reading pragma_table_info"),
     ("SELECT * FROM dbstat", "reading dbstat"),
     ("CREATE TABLE t(x)", "changing the schema"),
     ("CREATE TEMP TABLE t(x)", "changing the schema"),
-    (
-        "CREATE VIRTUAL TABLE t USING fts5(x)",
-        "changing the schema",
-    ),
+    ("CREATE VIRTUAL TABLE t USING fts5(x)", "changing the schema"),
     ("DROP TABLE notes", "changing the schema"),
     ("ALTER TABLE notes RENAME TO other", "ALTER TABLE"),
-    (
-        "CREATE TRIGGER t AFTER INSERT ON notes BEGIN SELECT 1; END",
-        "changing the schema",
-    ),
+    ("CREATE TRIGGER t AFTER INSERT ON notes BEGIN SELECT 1; END", "changing the schema"),
     ("ANALYZE", "ANALYZE"),
     ("REINDEX", "REINDEX"),
     ("BEGIN", "BEGIN, COMMIT or ROLLBACK"),
@@ -45,18 +32,9 @@ const REFUSED: [(&str, &str); 24] = [
     ("SAVEPOINT s", "SAVEPOINT"),
     ("SELECT changes()", "the function changes()"),
     ("SELECT total_changes()", "the function total_changes()"),
-    (
-        "SELECT LOAD_extension('x')",
-        "the function load_extension()",
-    ),
-    (
-        "SELECT fts3_tokenizer('x')",
-        "the function fts3_tokenizer()",
-    ),
-    (
-        "UPDATE sqlite_sequence SET seq = 7",
-        "writing to sqlite_sequence",
-    ),
+    ("SELECT LOAD_extension('x')", "the function load_extension()"),
+    ("SELECT fts3_tokenizer('x')", "the function fts3_tokenizer()"),
+    ("UPDATE sqlite_sequence SET seq = 7", "writing to sqlite_sequence"),
 ];
 
 #[test]
@@ -66,11 +44,7 @@ fn programs_may_do_only_what_programs_do() {
     for (sql, refused) in REFUSED {
         let expected = format!("{refused} is not allowed in a program");
         assert_eq!(prepare_error(&bound, sql), expected, "{sql}");
-        assert_eq!(
-            bound.describe(sql).unwrap_err().to_string(),
-            expected,
-            "{sql}"
-        );
+        assert_eq!(bound.describe(sql).unwrap_err().to_string(), expected, "{sql}");
     }
 }
 
@@ -82,17 +56,9 @@ fn the_layers_own_statements_are_not_a_programs() {
     bound.begin().unwrap();
     for sql in ["BEGIN", "COMMIT", " ROLLBACK\n", "commit"] {
         let error = prepare_error(&bound, sql);
-        assert_eq!(
-            error,
-            "BEGIN, COMMIT or ROLLBACK is not allowed in a program"
-        );
+        assert_eq!(error, "BEGIN, COMMIT or ROLLBACK is not allowed in a program");
     }
-    assert!(
-        bound
-            .connection()
-            .execute_batch("DROP TABLE notes")
-            .is_err()
-    );
+    assert!(bound.connection().execute_batch("DROP TABLE notes").is_err());
 }
 
 #[test]
@@ -105,9 +71,7 @@ fn some_things_are_refused_only_when_run() {
         "UPDATE texts_data SET block = x'00'",
         "SELECT \"no_column\" FROM notes",
     ] {
-        let run = bound
-            .prepare(sql)
-            .and_then(|mut statement| statement.raw_execute());
+        let run = bound.prepare(sql).and_then(|mut statement| statement.raw_execute());
         assert!(run.is_err(), "{sql}");
     }
     // FTS5 would remember its configuration with the connection.
@@ -115,10 +79,7 @@ fn some_things_are_refused_only_when_run() {
     assert!(bound.prepare(sql).unwrap().raw_execute().is_err());
     drop(bound);
     let mut bound = bind(&pool, &Overlay::default());
-    write(
-        &mut bound,
-        "INSERT INTO app_config VALUES ('a', 'not the configuration of a full-text table')",
-    );
+    write(&mut bound, "INSERT INTO app_config VALUES ('a', 'not the configuration of a full-text table')");
     write(&mut bound, "INSERT INTO texts(texts) VALUES ('optimize')");
 }
 
@@ -126,38 +87,19 @@ fn some_things_are_refused_only_when_run() {
 fn a_runaway_ends_at_its_budget_and_leaves_nothing() {
     let pool = pool();
     let base = after(&pool, &Overlay::default(), ADD);
-    let budget = Budget {
-        steps_max: 50_000,
-        ..BUDGET
-    };
+    let budget = Budget { steps_max: 50_000, ..BUDGET };
     let mut bound = pool.bind(&base, moment(0), budget).unwrap();
     bound.begin().unwrap();
     bound.prepare(ADD).unwrap().raw_execute().unwrap();
-    let error = bound
-        .prepare(&format!("UPDATE notes SET text = ({RUNAWAY})"))
-        .unwrap()
-        .raw_execute()
-        .unwrap_err();
-    assert_eq!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::OperationInterrupted)
-    );
+    let error = bound.prepare(&format!("UPDATE notes SET text = ({RUNAWAY})")).unwrap().raw_execute().unwrap_err();
+    assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::OperationInterrupted));
     assert_eq!(bound.stop_reason(), Some(Stop::Steps));
-    assert!(
-        bound.connection().is_autocommit(),
-        "an interrupted write has rolled back"
-    );
+    assert!(bound.connection().is_autocommit(), "an interrupted write has rolled back");
     let error = prepare_error(&bound, ADD);
-    assert_eq!(
-        error,
-        "the call has been rolled back by an earlier statement"
-    );
+    assert_eq!(error, "the call has been rolled back by an earlier statement");
     bound.rollback();
     let same = bound.into_overlay();
-    assert_eq!(
-        same.materialize(pool.image()),
-        base.materialize(pool.image())
-    );
+    assert_eq!(same.materialize(pool.image()), base.materialize(pool.image()));
     assert_eq!(pool.idle(), 1, "the connection is clean");
     assert_eq!(rows(&bind(&pool, &same), "SELECT count(*) FROM notes"), "1");
 }
@@ -177,15 +119,9 @@ fn distance(bound: &Bound<'_>) -> i64 {
 #[test]
 fn budgets_end_at_the_same_step_whatever_ran_before() {
     let plain = Pool::new(image("CREATE TABLE notes(text TEXT) STRICT", ""), 1);
-    for (pool, find) in [
-        (pool(), "SELECT rowid FROM texts('fox')"),
-        (plain, "SELECT * FROM notes"),
-    ] {
+    for (pool, find) in [(pool(), "SELECT rowid FROM texts('fox')"), (plain, "SELECT * FROM notes")] {
         let with_steps = |steps_max| {
-            let budget = Budget {
-                steps_max,
-                ..BUDGET
-            };
+            let budget = Budget { steps_max, ..BUDGET };
             pool.bind(&Overlay::default(), moment(0), budget).unwrap()
         };
         let measure = |others: usize| {
@@ -213,19 +149,10 @@ fn compiling_costs_no_steps() {
     // Conditions keep the planner busy; with no rows nobody else. Nested in pairs, as nesting has a limit.
     let mut conditions: Vec<String> = (0..2_048).map(|n| format!("text <> {n}")).collect();
     while conditions.len() > 1 {
-        conditions = conditions
-            .chunks(2)
-            .map(|pair| format!("({})", pair.join(" AND ")))
-            .collect();
+        conditions = conditions.chunks(2).map(|pair| format!("({})", pair.join(" AND "))).collect();
     }
-    let sql = format!(
-        "SELECT 7 FROM notes WHERE {} ORDER BY made_at",
-        conditions[0]
-    );
-    let budget = Budget {
-        steps_max: 0,
-        ..BUDGET
-    };
+    let sql = format!("SELECT 7 FROM notes WHERE {} ORDER BY made_at", conditions[0]);
+    let budget = Budget { steps_max: 0, ..BUDGET };
     let bound = pool.bind(&Overlay::default(), moment(0), budget).unwrap();
     assert!(bound.prepare(&sql).is_ok());
 }
@@ -234,19 +161,9 @@ fn compiling_costs_no_steps() {
 fn a_deadline_ends_it_too() {
     let pool = pool();
     let deadline = Some(Instant::now() + Duration::from_millis(5));
-    let budget = Budget {
-        steps_max: u64::MAX,
-        deadline,
-        ..BUDGET
-    };
+    let budget = Budget { steps_max: u64::MAX, deadline, ..BUDGET };
     let bound = pool.bind(&Overlay::default(), moment(0), budget).unwrap();
-    assert!(
-        bound
-            .prepare(RUNAWAY)
-            .unwrap()
-            .query_row([], |_| Ok(()))
-            .is_err()
-    );
+    assert!(bound.prepare(RUNAWAY).unwrap().query_row([], |_| Ok(())).is_err());
     assert_eq!(bound.stop_reason(), Some(Stop::Deadline));
     drop(bound);
     assert_eq!(rows(&bind(&pool, &Overlay::default()), "SELECT 1"), "1");
@@ -261,16 +178,8 @@ fn values_have_a_length() {
         "SELECT replace(hex(zeroblob(400000)), '0', 'xyz')",
         "SELECT printf('%2000000d', 1)",
     ] {
-        let error = bound
-            .prepare(sql)
-            .unwrap()
-            .query_row([], |_| Ok(()))
-            .unwrap_err();
-        assert_eq!(
-            error.sqlite_error_code(),
-            Some(rusqlite::ErrorCode::TooBig),
-            "{sql}"
-        );
+        let error = bound.prepare(sql).unwrap().query_row([], |_| Ok(())).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::TooBig), "{sql}");
     }
 }
 
@@ -278,43 +187,26 @@ fn values_have_a_length() {
 fn a_full_overlay_refuses_and_leaves_nothing() {
     let pool = pool();
     // Free pages, which SQLite may leave changed when it rolls back.
-    let base = after(
-        &pool,
-        &Overlay::default(),
-        "INSERT INTO notes(text) VALUES (hex(zeroblob(9000)))",
-    );
+    let base = after(&pool, &Overlay::default(), "INSERT INTO notes(text) VALUES (hex(zeroblob(9000)))");
     let base = after(&pool, &base, "UPDATE notes SET text = 'short'");
     let fill = "INSERT INTO notes(text) SELECT hex(zeroblob(3000)) FROM json_each('[1,2,3,4,5]')";
     // Few pages wait in the page cache until the end of the transaction; many are written out before.
     for (repeats, statements_before) in [(1, 0), (1, 3), (100, 0)] {
-        let budget = Budget {
-            pages_max: base.pages() + 5,
-            ..BUDGET
-        };
+        let budget = Budget { pages_max: base.pages() + 5, ..BUDGET };
         let mut bound = pool.bind(&base, moment(0), budget).unwrap();
         bound.begin().unwrap();
         for _ in 0..statements_before {
-            bound
-                .prepare("UPDATE notes SET text = text || 'x'")
-                .unwrap()
-                .raw_execute()
-                .unwrap();
+            bound.prepare("UPDATE notes SET text = text || 'x'").unwrap().raw_execute().unwrap();
         }
         let run = (0..repeats).try_for_each(|_| bound.prepare(fill)?.raw_execute().map(|_| ()));
         let ended = run.is_err() || bound.commit().is_err();
         assert!(ended && bound.stop_reason() == Some(Stop::Pages), "{run:?}");
         bound.rollback();
         let overlay = bound.into_overlay();
-        assert_eq!(
-            overlay.materialize(pool.image()),
-            base.materialize(pool.image())
-        );
+        assert_eq!(overlay.materialize(pool.image()), base.materialize(pool.image()));
         assert_intact(&overlay, pool.image());
     }
-    let enough = Budget {
-        pages_max: 200,
-        ..BUDGET
-    };
+    let enough = Budget { pages_max: 200, ..BUDGET };
     let mut bound = pool.bind(&base, moment(0), enough).unwrap();
     write(&mut bound, fill);
     assert_eq!(rows(&bound, "SELECT count(*) FROM notes"), "6");
@@ -327,11 +219,7 @@ fn what_is_undone_costs_nothing() {
     bound.begin().unwrap();
     for _ in 0..10 {
         // Outgrows the page cache, so that pages reach the overlay before the end.
-        bound
-            .prepare("INSERT INTO notes(text) VALUES (hex(zeroblob(400000)))")
-            .unwrap()
-            .raw_execute()
-            .unwrap();
+        bound.prepare("INSERT INTO notes(text) VALUES (hex(zeroblob(400000)))").unwrap().raw_execute().unwrap();
     }
     bound.rollback();
     assert_eq!(rows(&bound, "SELECT count(*) FROM notes"), "0");
@@ -367,9 +255,5 @@ fn an_episode_costs_its_pages() {
     }
     let overhead = overlay.bytes() - overlay.pages() * 1024;
     assert!(overlay.pages() <= 80, "{}", overlay.pages());
-    assert!(
-        overhead < overlay.bytes() / 20,
-        "{overhead} of {}",
-        overlay.bytes()
-    );
+    assert!(overhead < overlay.bytes() / 20, "{overhead} of {}", overlay.bytes());
 }
