@@ -17,7 +17,7 @@ use std::sync::Arc;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, MAIN_DB};
-use serde_json::{Value};
+use serde_json::Value;
 
 use super::corpus::Entry;
 use super::judge::{Findings, Place, told};
@@ -26,7 +26,7 @@ use super::rows::Reader;
 use super::texts;
 use crate::database::{Overlay, open_bytes};
 use crate::engine::catalog::{Table, quote};
-use crate::engine::environment::{Environment};
+use crate::engine::environment::Environment;
 use crate::engine::snapshot::{Cell, Key};
 use crate::engine::state::{Observation, State};
 use crate::package::diagnostic::Code;
