@@ -109,8 +109,10 @@ fn check_all(packages: &[PathBuf], options: &Options) -> Result<Vec<EnvironmentR
     };
     let mut reports = thread::scope(|scope| {
         let workers: Vec<_> = (0..cores.min(packages.len())).map(|_| scope.spawn(work)).collect();
-        let joined: Result<Vec<_>, _> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        joined.map(|reports| reports.into_iter().flatten().collect::<Vec<_>>())
+        // All of them, so that none is left to panic in the scope's stead.
+        let joined: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        let reports: Result<Vec<_>, _> = joined.into_iter().collect();
+        reports.map(|reports| reports.into_iter().flatten().collect::<Vec<_>>())
     })
     .map_err(|_| Failure::internal("a package could not be checked: envfarm has a defect"))?;
     progress.finish_and_clear();
