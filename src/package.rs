@@ -1,6 +1,7 @@
 //! A package: the directory that describes one environment, read but not executed.
 //!
 //! [`read`] reports everything it finds rather than the first error, and returns as much of the package as can be used.
+#![doc = include_str!("package/FORMAT.md")]
 
 pub(crate) mod checks;
 pub mod diagnostic;
