@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 use tracing::error;
 
 use crate::clock;
-use crate::engine::environment::Environment;
+use crate::engine::environment::{Environment, Tool};
 use crate::engine::execute::ExecuteError;
 use crate::engine::snapshot::{self, TableDiff};
-use crate::engine::state::{Conditions, Observation, State};
+use crate::engine::state::{Called, Conditions, Observation, State};
 use crate::engine::task::Task;
 use crate::engine::verify::{self, CheckResult, Verdict};
-use crate::id::TaskName;
+use crate::id::{TaskName, ToolName};
 use crate::trajectory::{End, FORMAT, Header, Step, Trajectory, VERSION};
 
 /// Version of the engine: what a trajectory was recorded with.
@@ -113,6 +113,35 @@ pub enum CallError {
     /// The environment has a defect. Details are in the log, not here.
     #[error("the environment has a defect; the episode is faulted")]
     Faulted,
+    /// The idempotency key belongs to a call with another tool or other arguments.
+    #[error("the idempotency key was used for another call of this episode, to {tool}; use a new key for a new call")]
+    KeyReused {
+        /// The tool that was called under the key.
+        tool: String,
+    },
+    /// The journal couldn't take the change, so it didn't happen.
+    #[error("the journal couldn't record it, so it didn't happen")]
+    Unrecorded,
+}
+
+/// Longest idempotency key, in bytes. Trainers use UUIDs or short paths; keys are kept for as long as the episode is.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+
+/// What a trainer or agent names a call by, so that sending it again doesn't make it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(Box<str>);
+
+impl IdempotencyKey {
+    /// Accepts 1 to [`IDEMPOTENCY_KEY_BYTES_MAX`] printable ASCII characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        (printable && (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len())).then(|| Self(text.into()))
+    }
+
+    /// The text form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// One attempt.
@@ -131,11 +160,30 @@ pub struct Episode {
 
 /// A call, as compactly as replay allows.
 #[derive(Debug, Clone)]
-struct Recorded {
+pub(crate) struct Recorded {
     /// Index of the tool.
-    tool: u32,
+    pub tool: u32,
+    /// Whether it committed a change; calls that didn't needn't be made again to get the state back.
+    pub changed: bool,
     /// The arguments as JSON.
-    arguments: Box<str>,
+    pub arguments: Box<str>,
+    /// The key under which it was sent.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// A call that was executed but doesn't count yet; see [`Episode::prepare`].
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    called: Called,
+    /// What [`Episode::commit`] keeps of the call; none where it was made before.
+    pub recorded: Option<Recorded>,
+}
+
+impl Prepared {
+    /// What the agent will get.
+    pub(crate) fn observation(&self) -> &Observation {
+        &self.called.observation
+    }
 }
 
 impl Episode {
@@ -232,28 +280,114 @@ impl Episode {
     /// # Errors
     /// See [`CallError`]; refusals and invalid arguments are observations.
     pub fn call(&mut self, tool: &str, arguments: Map<String, Value>) -> Result<Observation, CallError> {
+        self.call_once(tool, arguments, None)
+    }
+
+    /// Calls a tool; sent again under the same key, the call gives its first observation again and changes nothing.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn call_once(
+        &mut self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Observation, CallError> {
+        let prepared = self.prepare(tool, arguments, key)?;
+        Ok(self.commit(prepared))
+    }
+
+    /// Executes a call without letting it count, so that it can be recorded first. [`Episode::commit`] makes it count;
+    /// dropping it makes as if nothing had been called. A limit or a fault ends the episode here.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) fn prepare(
+        &mut self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Prepared, CallError> {
+        if let Some(number) = key.as_ref().and_then(|key| self.number_of(key)) {
+            return self.once_more(number, tool, &arguments);
+        }
         self.require_live()?;
         let environment = Arc::clone(&self.environment);
-        let Some((index, name, found)) = environment.tools().get_full(tool) else {
+        let Some((index, _, found)) = environment.tools().get_full(tool) else {
             return Err(unknown_tool(&environment, tool));
         };
         if self.calls.len() >= self.limits.calls_max {
             return Err(self.truncate("the limit of calls is reached"));
         }
-        let deadline = Instant::now().checked_add(self.limits.call_deadline);
-        match self.state.call(&environment, &self.conditions, found, &arguments, deadline) {
-            Ok(called) => {
-                self.calls.push(Recorded {
-                    tool: u32::try_from(index).unwrap_or(u32::MAX),
-                    arguments: serde_json::to_string(&arguments).unwrap_or_default().into(),
-                });
-                Ok(called.observation)
+        let attempted = self.state.attempt(&environment, &self.conditions, found, &arguments, self.deadline());
+        let called = attempted.map_err(|err| self.stop(found.name(), &err))?;
+        let recorded = Recorded {
+            tool: u32::try_from(index).unwrap_or(u32::MAX),
+            changed: called.changed,
+            arguments: serde_json::to_string(&arguments).unwrap_or_default().into(),
+            key,
+        };
+        Ok(Prepared { called, recorded: Some(recorded) })
+    }
+
+    /// Lets a prepared call count.
+    pub(crate) fn commit(&mut self, prepared: Prepared) -> Observation {
+        let Prepared { mut called, recorded } = prepared;
+        if let Some(recorded) = recorded {
+            if let Some((_, tool)) = self.environment.tools().get_index(recorded.tool as usize) {
+                self.state.accept(&mut called, tool);
             }
-            Err(ExecuteError::Deadline) => Err(self.truncate("a call took longer than its deadline")),
-            Err(err @ ExecuteError::Fault { .. }) => {
-                error!(environment = %environment.name(), tool = %name, %err, "tool {name} faulted");
-                self.lifecycle = EpisodeState::Faulted;
+            self.calls.push(recorded);
+        }
+        called.observation
+    }
+
+    /// The number of the call with this key. Retries come soon, so the newest calls are looked at first.
+    fn number_of(&self, key: &IdempotencyKey) -> Option<usize> {
+        self.calls.iter().rposition(|call| call.key.as_ref() == Some(key))
+    }
+
+    /// The observation of an earlier call, for whoever sends it again. Observations aren't kept: the calls before it that
+    /// changed something are made again, then the call itself.
+    fn once_more(&self, number: usize, tool: &str, arguments: &Map<String, Value>) -> Result<Prepared, CallError> {
+        let recorded = &self.calls[number];
+        let (name, found) = self.environment.tools().get_index(recorded.tool as usize).ok_or(CallError::Faulted)?;
+        let same =
+            serde_json::from_str::<Map<String, Value>>(&recorded.arguments).is_ok_and(|first| first == *arguments);
+        if name.as_ref() != tool || !same {
+            return Err(CallError::KeyReused { tool: name.to_string() });
+        }
+        let deadline = self.deadline();
+        let mut state = State::default();
+        let replayed = self.calls[..number].iter().filter(|call| call.changed).try_for_each(|call| {
+            let again = call.again(&self.environment, &state, &self.conditions, deadline)?;
+            let (mut called, tool) = again;
+            state.accept(&mut called, tool);
+            Ok(())
+        });
+        let called =
+            replayed.and_then(|()| state.attempt(&self.environment, &self.conditions, found, arguments, deadline));
+        match called {
+            Ok(called) => Ok(Prepared { called, recorded: None }),
+            Err(err) => {
+                error!(environment = %self.environment.name(), tool = %name, %err, "call {number} can't be made again");
                 Err(CallError::Faulted)
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.limits.call_deadline)
+    }
+
+    /// Ends the episode for what a call ran into.
+    fn stop(&mut self, tool: &ToolName, err: &ExecuteError) -> CallError {
+        match err {
+            ExecuteError::Deadline => self.truncate("a call took longer than its deadline"),
+            ExecuteError::Fault { .. } => {
+                error!(environment = %self.environment.name(), tool = %tool, %err, "tool {tool} faulted");
+                self.lifecycle = EpisodeState::Faulted;
+                CallError::Faulted
             }
         }
     }
@@ -280,20 +414,39 @@ impl Episode {
     /// # Errors
     /// [`CallError::Ended`] where it was judged on another answer.
     pub fn verify(&mut self, answer: Option<&str>) -> Result<Verdict, CallError> {
-        if let Some((judged, verdict)) = self.judged.as_deref() {
-            if judged.as_deref() == answer {
-                return Ok(verdict.clone());
-            }
-            return Err(CallError::Ended { state: self.lifecycle });
+        if let Some(verdict) = self.judged_on(answer)? {
+            return Ok(verdict);
         }
         let verdict = self.peek_verdict(answer);
-        self.lifecycle = match (self.lifecycle, verdict.reward) {
+        self.finish(answer, verdict.clone());
+        Ok(verdict)
+    }
+
+    /// The verdict given before on this answer.
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] where it was judged on another answer.
+    pub(crate) fn judged_on(&self, answer: Option<&str>) -> Result<Option<Verdict>, CallError> {
+        match self.judged.as_deref() {
+            None => Ok(None),
+            Some((judged, verdict)) if judged.as_deref() == answer => Ok(Some(verdict.clone())),
+            Some(_) => Err(CallError::Ended { state: self.lifecycle }),
+        }
+    }
+
+    /// Ends the episode with a verdict.
+    pub(crate) fn finish(&mut self, answer: Option<&str>, verdict: Verdict) {
+        self.lifecycle = self.lifecycle_after(&verdict);
+        self.judged = Some(Box::new((answer.map(str::to_owned), verdict)));
+    }
+
+    /// Where a verdict leaves the episode.
+    pub(crate) fn lifecycle_after(&self, verdict: &Verdict) -> EpisodeState {
+        match (self.lifecycle, verdict.reward) {
             (EpisodeState::Live, None) if self.task.is_some() => EpisodeState::Faulted,
             (EpisodeState::Live, _) => EpisodeState::Terminated,
             (ended, _) => ended,
-        };
-        self.judged = Some(Box::new((answer.map(str::to_owned), verdict.clone())));
-        Ok(verdict)
+        }
     }
 
     /// The verdict as it would be now, without ending the episode.
@@ -378,6 +531,24 @@ impl Episode {
     fn truncate(&mut self, reason: &'static str) -> CallError {
         self.lifecycle = EpisodeState::Truncated;
         CallError::Truncated { reason }
+    }
+}
+
+impl Recorded {
+    /// Makes the call in `state`, leaving it as it is.
+    fn again<'e>(
+        &self,
+        environment: &'e Environment,
+        state: &State,
+        conditions: &Conditions,
+        deadline: Option<Instant>,
+    ) -> Result<(Called, &'e Tool), ExecuteError> {
+        let unreadable = |message: String| ExecuteError::Fault { line: 0, message };
+        let tool = environment.tools().get_index(self.tool as usize);
+        let (_, tool) = tool.ok_or_else(|| unreadable(format!("there is no tool number {}", self.tool)))?;
+        let arguments = serde_json::from_str(&self.arguments).map_err(|err| unreadable(err.to_string()))?;
+        let called = state.attempt(environment, conditions, tool, &arguments, deadline)?;
+        Ok((called, tool))
     }
 }
 

@@ -1,18 +1,23 @@
 //! The farm: environments, loaded when first asked for, and all live episodes, within limits.
 
-use std::collections::{BTreeMap, HashMap};
+mod environments;
+mod live;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::info;
 
+use self::environments::Environments;
+pub use self::live::LiveEpisode;
 use crate::engine::environment::Environment;
-use crate::episode::{Episode, EpisodeError, EpisodeLimits};
-use crate::id::{EnvironmentName, EpisodeId, TaskName};
-use crate::package;
+use crate::episode::{Episode, EpisodeError, EpisodeLimits, EpisodeState};
+use crate::id::{EnvironmentName, EpisodeId, TaskName, TokenName};
 
 /// Limits of the farm.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +90,9 @@ pub enum FarmError {
     /// No such task or actor.
     #[error(transparent)]
     Episode(#[from] EpisodeError),
+    /// The journal couldn't record it, so it didn't happen.
+    #[error("the journal couldn't record it, so it didn't happen")]
+    Unrecorded,
     /// The operating system gave no random numbers for an id.
     #[error("the operating system gave no random numbers: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -101,28 +109,41 @@ pub struct EpisodeSpec {
     pub seed: u64,
     /// Who is signed in; the task's or environment's actor where none is given.
     pub actor: Option<Value>,
+    /// Whose token asks for it; none where the server asks for none.
+    pub owner: Option<TokenName>,
 }
 
-/// A live episode: one call at a time.
-#[derive(Debug)]
-pub struct LiveEpisode {
-    environment: Arc<Environment>,
-    episode: Mutex<Episode>,
-    /// Milliseconds since the farm's start at which somebody last asked for it.
-    touched_ms: AtomicU64,
+/// Which episodes to list; what is absent matches all.
+#[derive(Debug, Clone, Default)]
+pub struct EpisodeFilter {
+    /// Of this environment.
+    pub environment: Option<EnvironmentName>,
+    /// In this state.
+    pub state: Option<EpisodeState>,
+    /// Made with this token.
+    pub owner: Option<TokenName>,
 }
 
-impl LiveEpisode {
-    /// Its environment, without waiting for a call in flight.
-    pub fn environment(&self) -> &Arc<Environment> {
-        &self.environment
-    }
-
-    /// Waits for the call in flight, if any, and gives the episode. A call takes tens of microseconds, so it is executed
-    /// under this lock on the async worker; never hold it over an await.
-    pub fn lock(&self) -> MutexGuard<'_, Episode> {
-        self.episode.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What a list says of an episode. It doesn't wake one that sleeps, so it has nothing that would need that.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EpisodeSummary {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub id: EpisodeId,
+    /// Its environment.
+    #[schemars(with = "String")]
+    pub environment: EnvironmentName,
+    /// Its task; none in free play.
+    #[schemars(with = "Option<String>")]
+    pub task: Option<TaskName>,
+    /// Its seed.
+    pub seed: u64,
+    /// Where it is in its life.
+    pub state: EpisodeState,
+    /// Calls answered so far, refused ones included.
+    pub calls: usize,
+    /// Seconds until it expires unless somebody asks for it.
+    pub expires_in_s: u64,
 }
 
 /// Environments and live episodes.
@@ -130,17 +151,8 @@ impl LiveEpisode {
 pub struct Farm {
     limits: FarmLimits,
     started: Instant,
-    environments: BTreeMap<EnvironmentName, Slot>,
+    environments: Environments,
     episodes: RwLock<HashMap<EpisodeId, Arc<LiveEpisode>>>,
-}
-
-/// A package on disk and, once somebody asked for it, its environment.
-#[derive(Debug)]
-struct Slot {
-    directory: PathBuf,
-    /// Held while loading, so that an environment is loaded once however many ask for it.
-    loaded: Mutex<Option<Arc<Environment>>>,
-    touched_ms: AtomicU64,
 }
 
 impl Farm {
@@ -149,25 +161,7 @@ impl Farm {
     /// # Errors
     /// The directory can't be read or holds no package.
     pub fn open(directory: &Path, limits: FarmLimits) -> Result<Self, FarmError> {
-        let packages = package::find(directory)
-            .map_err(|source| FarmError::Directory { directory: directory.to_owned(), source })?;
-        let mut environments = BTreeMap::new();
-        for directory in packages {
-            let canonical = directory.canonicalize().unwrap_or_else(|_| directory.clone());
-            let folder = canonical.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            match EnvironmentName::parse(folder) {
-                Ok(name) => {
-                    let slot = Slot { directory, loaded: Mutex::new(None), touched_ms: AtomicU64::new(0) };
-                    environments.insert(name, slot);
-                }
-                Err(err) => {
-                    warn!(directory = %directory.display(), %err, "skipped a package: its folder's name is no environment's name")
-                }
-            }
-        }
-        if environments.is_empty() {
-            return Err(FarmError::Empty { directory: directory.to_owned() });
-        }
+        let environments = Environments::open(directory, limits.environments_max)?;
         Ok(Self { limits, started: Instant::now(), environments, episodes: RwLock::default() })
     }
 
@@ -178,7 +172,12 @@ impl Farm {
 
     /// Names of all environments, sorted.
     pub fn environment_names(&self) -> impl Iterator<Item = &EnvironmentName> {
-        self.environments.keys()
+        self.environments.names()
+    }
+
+    /// Number of environments in memory.
+    pub fn environments_loaded(&self) -> usize {
+        self.environments.loaded()
     }
 
     /// The environment of that name, loaded if it isn't yet.
@@ -186,24 +185,12 @@ impl Farm {
     /// # Errors
     /// There is none, or its package has errors.
     pub fn environment(&self, name: &str) -> Result<Arc<Environment>, FarmError> {
-        let Some((name, slot)) = self.environments.get_key_value(name) else {
-            return Err(self.unknown_environment(name));
-        };
-        let mut loaded = slot.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.touched_ms.store(self.now_ms(), Ordering::Relaxed);
-        if let Some(environment) = &*loaded {
-            return Ok(Arc::clone(environment));
-        }
-        let started = Instant::now();
-        let found = Environment::load(&slot.directory);
-        let Some(environment) = found.environment else {
-            return Err(FarmError::InvalidPackage { name: name.clone(), errors: found.diagnostics.len() });
-        };
-        info!(environment = %name, elapsed_ms = started.elapsed().as_millis(), "loaded environment {name}");
-        *loaded = Some(Arc::clone(&environment));
-        drop(loaded);
-        self.evict();
-        Ok(environment)
+        self.environments.get(name)
+    }
+
+    /// Where the package of that name lies.
+    pub fn package_directory(&self, name: &str) -> Option<&Path> {
+        self.environments.directory(name)
     }
 
     /// Creates an episode.
@@ -223,21 +210,39 @@ impl Farm {
         let mut created = Vec::with_capacity(specs.len());
         for spec in specs {
             let environment = self.environment(spec.environment.as_ref())?;
-            let episode =
-                Episode::new(Arc::clone(&environment), spec.task, spec.seed, spec.actor, self.limits.episode)?;
-            let live =
-                LiveEpisode { environment, episode: Mutex::new(episode), touched_ms: AtomicU64::new(self.now_ms()) };
-            created.push((EpisodeId::random()?, Arc::new(live)));
+            let episode = Episode::new(environment, spec.task, spec.seed, spec.actor, self.limits.episode)?;
+            created.push(LiveEpisode::new(EpisodeId::random()?, spec.owner, episode, self.now_ms()));
         }
-        if self.len() + created.len() > self.limits.live_episodes_max {
+        self.admit(created)
+    }
+
+    /// Copies a live episode as it is now, `count` times; the copies share its pages and are live. All or none.
+    ///
+    /// # Errors
+    /// There is no such episode, or the farm is full.
+    pub fn fork(&self, id: &EpisodeId, count: usize) -> Result<Vec<EpisodeId>, FarmError> {
+        let parent = self.episode(id)?;
+        let mut forks = Vec::with_capacity(count);
+        let episode = parent.lock();
+        for _ in 0..count {
+            let owner = parent.owner().cloned();
+            forks.push(LiveEpisode::new(EpisodeId::random()?, owner, episode.fork(), self.now_ms()));
+        }
+        drop(episode);
+        self.admit(forks)
+    }
+
+    /// Takes new episodes in, all or none.
+    fn admit(&self, new: Vec<LiveEpisode>) -> Result<Vec<EpisodeId>, FarmError> {
+        if self.len() + new.len() > self.limits.live_episodes_max {
             self.sweep();
         }
         let mut episodes = self.episodes.write().unwrap_or_else(PoisonError::into_inner);
-        if episodes.len() + created.len() > self.limits.live_episodes_max {
+        if episodes.len() + new.len() > self.limits.live_episodes_max {
             return Err(FarmError::AtCapacity { live_episodes_max: self.limits.live_episodes_max });
         }
-        let ids = created.iter().map(|(id, _)| *id).collect();
-        episodes.extend(created);
+        let ids = new.iter().map(LiveEpisode::id).collect();
+        episodes.extend(new.into_iter().map(|live| (live.id(), Arc::new(live))));
         Ok(ids)
     }
 
@@ -248,8 +253,47 @@ impl Farm {
     pub fn episode(&self, id: &EpisodeId) -> Result<Arc<LiveEpisode>, FarmError> {
         let episodes = self.episodes.read().unwrap_or_else(PoisonError::into_inner);
         let episode = episodes.get(id).ok_or(FarmError::UnknownEpisode)?;
-        episode.touched_ms.store(self.now_ms(), Ordering::Relaxed);
+        episode.touch(self.now_ms());
         Ok(Arc::clone(episode))
+    }
+
+    /// Up to `limit` episodes in the order of their ids, beginning behind `after`.
+    pub fn list(&self, filter: &EpisodeFilter, after: Option<EpisodeId>, limit: usize) -> Vec<EpisodeSummary> {
+        let episodes = self.episodes.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Arc<LiveEpisode>> = episodes
+            .values()
+            .filter(|live| after.is_none_or(|after| live.id() > after))
+            .filter(|live| filter.environment.as_ref().is_none_or(|name| name == live.environment().name()))
+            .filter(|live| filter.owner.as_ref().is_none_or(|owner| Some(owner) == live.owner()))
+            .filter(|live| filter.state.is_none_or(|state| live.lock().state() == state))
+            .map(Arc::clone)
+            .collect();
+        drop(episodes);
+        if found.len() > limit {
+            found.select_nth_unstable_by_key(limit, |live| live.id());
+            found.truncate(limit);
+        }
+        found.sort_unstable_by_key(|live| live.id());
+        found.iter().map(|live| self.summary(live)).collect()
+    }
+
+    fn summary(&self, live: &LiveEpisode) -> EpisodeSummary {
+        let episode = live.lock();
+        EpisodeSummary {
+            id: live.id(),
+            environment: live.environment().name().clone(),
+            task: episode.task().map(|task| task.name().clone()),
+            seed: episode.seed(),
+            state: episode.state(),
+            calls: episode.calls(),
+            expires_in_s: self.expires_in(live).as_secs(),
+        }
+    }
+
+    /// How long until an episode expires unless somebody asks for it.
+    pub fn expires_in(&self, live: &LiveEpisode) -> Duration {
+        let idle = Duration::from_millis(self.now_ms().saturating_sub(live.touched_ms()));
+        self.limits.idle_ttl.saturating_sub(idle)
     }
 
     /// Closes an episode.
@@ -257,14 +301,25 @@ impl Farm {
     /// # Errors
     /// There is none with that id.
     pub fn remove(&self, id: &EpisodeId) -> Result<(), FarmError> {
-        let mut episodes = self.episodes.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = episodes.remove(id).ok_or(FarmError::UnknownEpisode);
-        drop(episodes);
-        // Its pages are freed here, outside the lock.
-        removed.map(drop)
+        match self.remove_all(&[*id])? {
+            0 => Err(FarmError::UnknownEpisode),
+            _ => Ok(()),
+        }
     }
 
-    /// Number of live episodes.
+    /// Closes those of the episodes that there are; how many that was.
+    ///
+    /// # Errors
+    /// The journal couldn't record it; nothing was closed.
+    pub fn remove_all(&self, ids: &[EpisodeId]) -> Result<usize, FarmError> {
+        let mut episodes = self.episodes.write().unwrap_or_else(PoisonError::into_inner);
+        let removed: Vec<Arc<LiveEpisode>> = ids.iter().filter_map(|id| episodes.remove(id)).collect();
+        drop(episodes);
+        // Their pages are freed here, outside the lock.
+        Ok(removed.len())
+    }
+
+    /// Number of episodes held.
     pub fn len(&self) -> usize {
         self.episodes.read().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -278,45 +333,14 @@ impl Farm {
     pub fn sweep(&self) -> usize {
         let idle_ttl = u64::try_from(self.limits.idle_ttl.as_millis()).unwrap_or(u64::MAX);
         let oldest = self.now_ms().saturating_sub(idle_ttl);
-        let is_idle = |episode: &LiveEpisode| episode.touched_ms.load(Ordering::Relaxed) < oldest;
         let mut episodes = self.episodes.write().unwrap_or_else(PoisonError::into_inner);
         let expired: Vec<Arc<LiveEpisode>> =
-            episodes.extract_if(|_, episode| is_idle(episode)).map(|(_, episode)| episode).collect();
+            episodes.extract_if(|_, live| live.touched_ms() < oldest).map(|(_, live)| live).collect();
         drop(episodes);
         if !expired.is_empty() {
             info!(expired = expired.len(), "ended idle episodes");
         }
         expired.len()
-    }
-
-    /// Lets go of the environments unused for longest, down to the limit; those with live episodes stay.
-    fn evict(&self) {
-        let mut idle = Vec::new();
-        let mut held = 0;
-        for slot in self.environments.values() {
-            let Ok(loaded) = slot.loaded.try_lock() else { continue };
-            if let Some(environment) = &*loaded {
-                held += 1;
-                if Arc::strong_count(environment) == 1 {
-                    idle.push((slot.touched_ms.load(Ordering::Relaxed), slot));
-                }
-            }
-        }
-        idle.sort_by_key(|(touched_ms, _)| *touched_ms);
-        for (_, slot) in idle.into_iter().take(usize::saturating_sub(held, self.limits.environments_max)) {
-            if let Ok(mut loaded) = slot.loaded.try_lock() {
-                loaded.take();
-            }
-        }
-    }
-
-    fn unknown_environment(&self, name: &str) -> FarmError {
-        const SHOWN_LENGTH_MAX: usize = 80;
-        let known = self.environments.keys().map(AsRef::as_ref);
-        FarmError::UnknownEnvironment {
-            name: name.chars().take(SHOWN_LENGTH_MAX).collect(),
-            suggestion: crate::engine::nearest(name, known).map(str::to_owned),
-        }
     }
 
     fn now_ms(&self) -> u64 {

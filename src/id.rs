@@ -93,6 +93,10 @@ name! {
     /// Name of a task within an environment.
     TaskName
 }
+name! {
+    /// Name of an access token, and so of whoever holds it.
+    TokenName
+}
 
 /// An episode's address. Whoever knows it may act in the episode, so it is a capability: 128 bits from the operating
 /// system, never derived from the seed (SEP-2567: an id without further authentication is a bearer token).

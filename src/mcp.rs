@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 pub use self::messages::{CallFailure, CallResult, Text, describe_tools};
 pub use self::stdio::{Recorder, StdioError, serve_stdio};
 use crate::engine::environment::Environment;
-use crate::episode::{Episode, EpisodeLimits};
+use crate::episode::{Episode, EpisodeLimits, IdempotencyKey};
 use crate::farm::{EpisodeSpec, LiveEpisode};
 
 /// How long a client may cache `server/discover` and `tools/list`. Packages are immutable while a server runs; an hour is
@@ -34,6 +34,8 @@ pub enum Attached {
         live: Arc<LiveEpisode>,
         /// Writes each call to a file as it happens (stdio only).
         recorder: Option<Arc<Recorder>>,
+        /// The key that the request's headers name its call by.
+        key: Option<IdempotencyKey>,
     },
     /// No episode yet: the request only asks what there is. Instructions are those that such an episode would begin with.
     Opening(EpisodeSpec),
@@ -55,21 +57,25 @@ impl Server {
         Self { environment, attached }
     }
 
-    /// Calls a tool: the one place where a front enters an episode, for both transports.
+    /// Calls a tool: the one place where a front enters an episode, for both transports. `key` is one that the message
+    /// itself names; else the request's counts.
     ///
     /// # Errors
     /// What is no result of the tool: see [`CallFailure`].
-    pub fn call(&self, tool: &str, arguments: Map<String, Value>) -> Result<CallResult, CallFailure> {
-        let Attached::Episode { live, recorder } = &self.attached else {
+    pub fn call(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<CallResult, CallFailure> {
+        let Attached::Episode { live, recorder, key: of_request } = &self.attached else {
             return Err(CallFailure::NoEpisode);
         };
-        let mut episode = live.lock();
-        let sent = recorder.as_ref().map(|_| arguments.clone());
-        let outcome = episode.call(tool, arguments);
-        if let (Some(recorder), Some(sent), Ok(observation)) = (recorder, sent, &outcome) {
-            recorder.record(tool, sent, observation);
-        }
-        drop(episode);
+        let key = key.or_else(|| of_request.clone());
+        let outcome = match recorder {
+            None => live.call(tool, arguments, key),
+            Some(recorder) => recorder.call(live, tool, arguments, key),
+        };
         messages::call_result(outcome)
     }
 

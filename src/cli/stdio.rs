@@ -58,7 +58,8 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let live = open(&options)?;
     let recorder = options.trajectory.map(|path| record(path, &live)).transpose()?;
     let environment = Arc::clone(live.environment());
-    let server = Server::new(environment, Attached::Episode { live: Arc::clone(&live), recorder: recorder.clone() });
+    let server =
+        Server::new(environment, Attached::Episode { live: Arc::clone(&live), recorder: recorder.clone(), key: None });
 
     // One thread, so that calls which a client sends without waiting run in the order they came.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -97,7 +98,8 @@ fn open(options: &Options) -> Result<Arc<LiveEpisode>, Failure> {
             environment.actors().iter().map(|actor| format!("{} ({})", actor.id, actor.name)).collect();
         return Err(Failure::usage(format!("there is no actor {actor}; there are: {}", known.join(", "))));
     }
-    let id = farm.create(EpisodeSpec { environment: name, task, seed: options.seed, actor }).map_err(failed)?;
+    let id =
+        farm.create(EpisodeSpec { environment: name, task, seed: options.seed, actor, owner: None }).map_err(failed)?;
     farm.episode(&id).map_err(failed)
 }
 

@@ -123,6 +123,14 @@ pub(crate) struct Called {
     pub changed: bool,
     /// The steps that were skipped.
     pub skipped: Skipped,
+    /// The pages after a call that changed something; [`State::accept`] takes them over.
+    overlay: Option<Overlay>,
+}
+
+impl Called {
+    fn unchanged(observation: Observation, refused_by: Option<usize>, skipped: Skipped) -> Self {
+        Self { observation, refused_by, changed: false, skipped, overlay: None }
+    }
 }
 
 impl State {
@@ -141,35 +149,47 @@ impl State {
         arguments: &Map<String, Value>,
         deadline: Option<Instant>,
     ) -> Result<Called, ExecuteError> {
+        let mut called = self.attempt(environment, conditions, tool, arguments, deadline)?;
+        self.accept(&mut called, tool);
+        Ok(called)
+    }
+
+    /// Calls a tool and leaves the state as it is, for whoever has something to do before the call counts.
+    pub(crate) fn attempt(
+        &self,
+        environment: &Environment,
+        conditions: &Conditions,
+        tool: &Tool,
+        arguments: &Map<String, Value>,
+        deadline: Option<Instant>,
+    ) -> Result<Called, ExecuteError> {
         let values = match tool.inputs().bind(arguments) {
             Ok(values) => values,
-            Err(problems) => {
-                return Ok(Called {
-                    observation: Observation::InvalidArguments { problems },
-                    refused_by: None,
-                    changed: false,
-                    skipped: 0,
-                });
-            }
+            Err(problems) => return Ok(Called::unchanged(Observation::InvalidArguments { problems }, None, 0)),
         };
         let program = tool.program();
         let slots = self.slots(conditions, program, arguments, values);
         let mut bound = environment.pool().bind(&self.overlay, self.moment(conditions), budget(deadline))?;
-        match execute(program, &mut bound, slots)? {
-            Executed::Completed { result, changed, skipped } => {
-                if changed {
-                    self.overlay = bound.into_overlay();
-                    self.commits += 1;
-                    self.written.extend(tool.written_tables());
-                }
-                Ok(Called { observation: Observation::Completed(result), refused_by: None, changed, skipped })
-            }
-            Executed::Rejected { step, code, message, skipped } => Ok(Called {
-                observation: Observation::Rejected { code, message },
-                refused_by: step,
-                changed: false,
+        Ok(match execute(program, &mut bound, slots)? {
+            Executed::Completed { result, changed, skipped } => Called {
+                observation: Observation::Completed(result),
+                refused_by: None,
+                changed,
                 skipped,
-            }),
+                overlay: changed.then(|| bound.into_overlay()),
+            },
+            Executed::Rejected { step, code, message, skipped } => {
+                Called::unchanged(Observation::Rejected { code, message }, step, skipped)
+            }
+        })
+    }
+
+    /// Moves the state to where an attempt of `tool` came out.
+    pub(crate) fn accept(&mut self, called: &mut Called, tool: &Tool) {
+        if let Some(overlay) = called.overlay.take() {
+            self.overlay = overlay;
+            self.commits += 1;
+            self.written.extend(tool.written_tables());
         }
     }
 

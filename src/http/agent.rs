@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Front;
-use super::body::{EnvironmentPath, EpisodePath, Parameters};
+use super::body::{EnvironmentPath, EpisodePath, Parameters, idempotency_key};
 use super::error::{ApiError, Code};
 use super::message::{Era, Message, legible};
 use super::scratch::{Caller, Key};
@@ -54,9 +54,9 @@ pub(super) async fn in_episode(State(front): State<Front>, request: Request) -> 
         Ok(message) => message,
         Err(response) => return response,
     };
-    let live = path.and_then(|EpisodePath(id)| Ok(front.farm.episode(&id)?));
-    match live {
-        Ok(live) => forward(&front, Arc::clone(live.environment()), in_live(live), message).await,
+    let attached = path.and_then(|EpisodePath(id)| in_live(front.farm.episode(&id)?, message.headers()));
+    match attached {
+        Ok((environment, attached)) => forward(&front, environment, attached, message).await,
         Err(error) => error.into_json_rpc(message.id.as_ref()),
     }
 }
@@ -76,7 +76,8 @@ pub(super) async fn in_environment(State(front): State<Front>, request: Request)
     match (message.era, message.method.as_deref()) {
         (Era::Stateless, method) => {
             let attached = if method == Some("tools/call") {
-                scratch_episode(&front, &place, &message).map(in_live)
+                let live = scratch_episode(&front, &place, &message);
+                live.and_then(|live| in_live(live, message.headers())).map(|(_, attached)| attached)
             } else {
                 Ok(Attached::Opening(place.spec()))
             };
@@ -86,10 +87,13 @@ pub(super) async fn in_environment(State(front): State<Front>, request: Request)
             }
         }
         (Era::Sessions, Some("initialize")) => begin_session(&front, place, message).await,
-        (Era::Sessions, _) => match session(&front, &place.environment, message.headers()) {
-            Ok((_, live)) => forward(&front, place.environment, in_live(live), message).await,
-            Err(error) => error.into_json_rpc(message.id.as_ref()),
-        },
+        (Era::Sessions, _) => {
+            let live = session(&front, &place.environment, message.headers());
+            match live.and_then(|(_, live)| in_live(live, message.headers())) {
+                Ok((environment, attached)) => forward(&front, environment, attached, message).await,
+                Err(error) => error.into_json_rpc(message.id.as_ref()),
+            }
+        }
     }
 }
 
@@ -124,6 +128,7 @@ impl Place {
             task: self.task.clone(),
             seed: self.seed,
             actor: None,
+            owner: None,
         }
     }
 }
@@ -172,7 +177,8 @@ async fn begin_session(front: &Front, place: Place, message: Message) -> Respons
         Ok(created) => created,
         Err(err) => return ApiError::from(err).into_json_rpc(message.id.as_ref()),
     };
-    let response = forward(front, place.environment, in_live(live), message).await;
+    let attached = Attached::Episode { live, recorder: None, key: None };
+    let response = forward(front, place.environment, attached, message).await;
     let (mut head, body) = response.into_parts();
     // The answer to `initialize` is small and ours: it is read back only to see whether it is one.
     let bytes = axum::body::to_bytes(body, front.settings.body_bytes_max).await.unwrap_or_default();
@@ -211,8 +217,10 @@ fn unknown_session() -> ApiError {
     )
 }
 
-fn in_live(live: Arc<LiveEpisode>) -> Attached {
-    Attached::Episode { live, recorder: None }
+/// A live episode for a request with these headers to call tools in.
+fn in_live(live: Arc<LiveEpisode>, headers: &HeaderMap) -> Result<(Arc<Environment>, Attached), ApiError> {
+    let key = idempotency_key(headers)?;
+    Ok((Arc::clone(live.environment()), Attached::Episode { live, recorder: None, key }))
 }
 
 async fn forward(front: &Front, environment: Arc<Environment>, attached: Attached, message: Message) -> Response {

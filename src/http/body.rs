@@ -16,6 +16,7 @@ use super::Front;
 use super::error::{ApiError, Code};
 use crate::config::BODY_READ_MS_MAX;
 use crate::engine::environment::Environment;
+use crate::episode::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey};
 use crate::id::EpisodeId;
 
 /// The episode a path names.
@@ -137,6 +138,22 @@ pub(super) fn expect_json(headers: &HeaderMap) -> Result<(), ApiError> {
     } else {
         Err(ApiError::new(Code::UnsupportedMediaType, "send the body as JSON, with `Content-Type: application/json`"))
     }
+}
+
+/// The key that a request names its call by, so that sending it again doesn't make it again (the Idempotency-Key header
+/// field, as trainers' HTTP clients send it with every attempt at the same request).
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    let key = match (given.next(), given.next()) {
+        (None, _) => return Ok(None),
+        (Some(key), None) => key.to_str().ok().and_then(IdempotencyKey::parse),
+        (Some(_), Some(_)) => None,
+    };
+    key.map(Some).ok_or_else(|| {
+        let message =
+            format!("send one Idempotency-Key of 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters");
+        ApiError::new(Code::InvalidIdempotencyKey, message)
+    })
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {

@@ -59,6 +59,10 @@ pub(super) enum Code {
     EnvironmentFault,
     /// The farm is full.
     AtCapacity,
+    /// The journal couldn't record it, so it didn't happen.
+    NotRecorded,
+    /// The Idempotency-Key header can't be one.
+    InvalidIdempotencyKey,
     /// Something on the server's side failed.
     Internal,
 }
@@ -89,6 +93,8 @@ impl Code {
             Self::EpisodeEnded => (StatusCode::CONFLICT, "episode_ended"),
             Self::EnvironmentFault => (StatusCode::INTERNAL_SERVER_ERROR, "environment_fault"),
             Self::AtCapacity => (StatusCode::SERVICE_UNAVAILABLE, "at_capacity"),
+            Self::NotRecorded => (StatusCode::SERVICE_UNAVAILABLE, "not_recorded"),
+            Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -105,6 +111,7 @@ impl Code {
             | Self::UnsupportedMediaType
             | Self::NotAcceptable
             | Self::MethodNotAllowed
+            | Self::InvalidIdempotencyKey
             | Self::SessionRequired => -32600,
             Self::EnvironmentFault | Self::Internal | Self::InvalidPackage => -32603,
             _ => -32000,
@@ -142,7 +149,7 @@ impl ApiError {
     }
 
     fn with_headers(&self, mut response: Response) -> Response {
-        if self.code == Code::AtCapacity {
+        if matches!(self.code, Code::AtCapacity | Code::NotRecorded) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         response
@@ -164,6 +171,7 @@ impl From<FarmError> for ApiError {
             FarmError::InvalidPackage { .. } => Code::InvalidPackage,
             FarmError::UnknownEpisode => Code::UnknownEpisode,
             FarmError::AtCapacity { .. } => Code::AtCapacity,
+            FarmError::Unrecorded => Code::NotRecorded,
             FarmError::Episode(EpisodeError::UnknownTask { .. }) => Code::UnknownTask,
             FarmError::Episode(EpisodeError::UnknownActor { .. }) => Code::UnknownActor,
             FarmError::Directory { .. } | FarmError::Empty { .. } | FarmError::Randomness(_) => {
@@ -187,6 +195,7 @@ impl From<CallFailure> for ApiError {
         let code = match &failure {
             CallFailure::UnknownTool { .. } => Code::UnknownTool,
             CallFailure::Faulted => Code::EnvironmentFault,
+            CallFailure::Unrecorded => Code::NotRecorded,
             CallFailure::NoEpisode => Code::Internal,
         };
         Self::new(code, failure.to_string())

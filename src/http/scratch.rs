@@ -76,8 +76,13 @@ impl Scratch {
             // Gone already if the farm expired it in between, which is as good.
             drop(farm.remove(&id));
         }
-        let spec =
-            EpisodeSpec { environment: key.environment.clone(), task: key.task.clone(), seed: key.seed, actor: None };
+        let spec = EpisodeSpec {
+            environment: key.environment.clone(),
+            task: key.task.clone(),
+            seed: key.seed,
+            actor: None,
+            owner: None,
+        };
         let id = self.replace(farm, key, known, spec)?;
         farm.episode(&id)
     }

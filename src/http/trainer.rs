@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Front;
-use super::body::{EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody};
+use super::body::{EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody, idempotency_key};
 use super::error::{ApiError, Code};
 use crate::config::EPISODES_PER_REQUEST_MAX;
 use crate::engine::environment::Environment;
@@ -183,6 +183,7 @@ pub(super) async fn create(
         task,
         seed: request.seed.unwrap_or_default(),
         actor: request.actor,
+        owner: None,
     };
     let base_url = base_url(&front, &headers);
     let created = front.farm.create_all(vec![spec; count])?;
@@ -224,12 +225,14 @@ pub(super) struct CallRequest {
 pub(super) async fn call(
     State(front): State<Front>,
     EpisodePath(id): EpisodePath,
+    headers: HeaderMap,
     JsonBody(request): JsonBody<CallRequest>,
 ) -> Result<Json<CallResult>, ApiError> {
     let live = live(&front, id)?;
     let environment = Arc::clone(live.environment());
-    let server = Server::new(environment, Attached::Episode { live, recorder: None });
-    Ok(Json(server.call(&request.tool, request.arguments.unwrap_or_default())?))
+    let key = idempotency_key(&headers)?;
+    let server = Server::new(environment, Attached::Episode { live, recorder: None, key });
+    Ok(Json(server.call(&request.tool, request.arguments.unwrap_or_default(), None)?))
 }
 
 /// What `POST /episodes/{id}/reset` takes: nothing.
@@ -245,7 +248,7 @@ pub(super) async fn reset(
     OptionalJsonBody(ResetRequest {}): OptionalJsonBody<ResetRequest>,
 ) -> Result<Json<EpisodeView>, ApiError> {
     let live = live(&front, id)?;
-    live.lock().reset();
+    live.reset().map_err(call_error)?;
     Ok(Json(EpisodeView::of(id, &live, &base_url(&front, &headers))))
 }
 
@@ -265,8 +268,12 @@ pub(super) async fn verify(
     OptionalJsonBody(request): OptionalJsonBody<VerifyRequest>,
 ) -> Result<Json<Verdict>, ApiError> {
     let live = live(&front, id)?;
-    let verdict = live.lock().verify(request.answer.as_deref());
-    verdict.map(Json).map_err(|err| match err {
+    live.verify(request.answer.as_deref()).map(Json).map_err(call_error)
+}
+
+/// Why an episode couldn't be judged or reset.
+fn call_error(err: CallError) -> ApiError {
+    match err {
         CallError::Ended { .. } | CallError::Truncated { .. } => ApiError::new(
             Code::EpisodeEnded,
             "this episode has ended and was judged on another answer; reset it for another attempt",
@@ -275,8 +282,11 @@ pub(super) async fn verify(
             Code::EnvironmentFault,
             "the environment failed while judging this episode; discard the sample",
         ),
-        CallError::UnknownTool { .. } => ApiError::new(Code::Internal, "the server failed to judge this episode"),
-    })
+        CallError::Unrecorded => ApiError::new(Code::NotRecorded, err.to_string()),
+        CallError::UnknownTool { .. } | CallError::KeyReused { .. } => {
+            ApiError::new(Code::Internal, "the server failed to judge this episode")
+        }
+    }
 }
 
 fn live(front: &Front, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {

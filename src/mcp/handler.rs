@@ -12,9 +12,13 @@ use serde_json::Value;
 
 use super::messages;
 use super::{CACHE_TTL_MS, Server};
+use crate::episode::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey};
 
 /// Where a result's `_meta` names the server (specification 2026-07-28).
 const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+
+/// Where the `_meta` of `tools/call` names the call, so that sending it again doesn't make it again.
+const IDEMPOTENCY_KEY: &str = "envfarm/idempotencyKey";
 
 /// The methods that exist; a request for one of them with unreadable `params` is told so instead of 'method not found'.
 const METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
@@ -44,6 +48,18 @@ impl Server {
 /// True for requests of 2026-07-28 and later. Revisions are dates, so they compare as text.
 fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// The key that a call's `_meta` names it by, so that sending it again doesn't make it again.
+fn idempotency_key(context: &RequestContext<RoleServer>) -> Result<Option<IdempotencyKey>, ErrorData> {
+    let Some(value) = context.meta.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.as_str().and_then(IdempotencyKey::parse);
+    key.map(Some).ok_or_else(|| {
+        let message = format!(
+            "_meta[{IDEMPOTENCY_KEY:?}] must be a string of 1 to {IDEMPOTENCY_KEY_BYTES_MAX} printable ASCII characters"
+        );
+        ErrorData::invalid_params(message, None)
+    })
 }
 
 impl ServerHandler for Server {
@@ -87,7 +103,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         // Inline on the async worker: a call is 10 to 50 us of CPU, less than handing it to another thread costs.
-        let result = self.call(&request.name, request.arguments.unwrap_or_default())?;
+        let key = idempotency_key(&context)?;
+        let result = self.call(&request.name, request.arguments.unwrap_or_default(), key)?;
         Ok(CallToolResult::from(result).with_meta(self.meta(&context)).into())
     }
 

@@ -50,6 +50,9 @@ pub enum CallFailure {
     /// The environment is defective; the log says how, the caller doesn't learn it.
     #[error("the environment failed; the episode is faulted and earns no reward")]
     Faulted,
+    /// The journal couldn't take the call, so it didn't happen.
+    #[error("the call couldn't be recorded, so it didn't happen; send it again later")]
+    Unrecorded,
     /// The request came without an episode to call tools in.
     #[error("this request has no episode to call tools in")]
     NoEpisode,
@@ -68,6 +71,8 @@ pub(super) fn call_result(outcome: Result<Observation, CallError>) -> Result<Cal
             &format!("{reason}; this episode has ended and takes no further calls"),
         )),
         Err(CallError::Faulted) => Err(CallFailure::Faulted),
+        Err(err @ CallError::KeyReused { .. }) => Ok(CallResult::refusal("idempotency_key_reused", &err.to_string())),
+        Err(CallError::Unrecorded) => Err(CallFailure::Unrecorded),
     }
 }
 
@@ -109,7 +114,7 @@ impl From<CallFailure> for ErrorData {
                 let suggestions: Vec<String> = suggestion.into_iter().collect();
                 Self::invalid_params(message, Some(json!({"suggestions": suggestions})))
             }
-            CallFailure::Faulted => Self::internal_error(message, None),
+            CallFailure::Faulted | CallFailure::Unrecorded => Self::internal_error(message, None),
             CallFailure::NoEpisode => Self::invalid_request(message, None),
         }
     }

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::Server;
 use crate::config::BODY_BYTES_MAX;
 use crate::engine::state::Observation;
-use crate::episode::{Episode, step};
+use crate::episode::{CallError, Episode, IdempotencyKey, step};
+use crate::farm::LiveEpisode;
 use crate::trajectory::{self, Line};
 
 /// Why serving over stdio failed.
@@ -75,10 +76,25 @@ impl Recorder {
         Ok(Self { recording: Mutex::new(recording) })
     }
 
-    /// Appends a call. A failure to write must not keep the agent from its work: it is logged once and told by
-    /// [`Recorder::finish`].
-    pub(super) fn record(&self, tool: &str, arguments: Map<String, Value>, observation: &Observation) {
-        self.lock().append(&Line::Call(step(tool, arguments, observation)));
+    /// Makes a call and appends it, unless it was one sent again. A failure to write must not keep the agent from its work:
+    /// it is logged once and told by [`Recorder::finish`].
+    pub(super) fn call(
+        &self,
+        live: &LiveEpisode,
+        tool: &str,
+        arguments: Map<String, Value>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Observation, CallError> {
+        let mut recording = self.lock();
+        let calls_before = live.lock().calls();
+        let sent = arguments.clone();
+        let outcome = live.call(tool, arguments, key);
+        if let Ok(observation) = &outcome
+            && live.lock().calls() > calls_before
+        {
+            recording.append(&Line::Call(step(tool, sent, observation)));
+        }
+        outcome
     }
 
     /// Appends how the episode ended, if it has, and says whether everything was written.

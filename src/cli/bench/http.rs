@@ -179,7 +179,7 @@ async fn ways_of(subject: &Subject, server: &Server, ways: &mut Vec<Way>) -> Res
 }
 
 fn episodes(subject: &Subject) -> Result<Vec<EpisodeId>, Failure> {
-    let spec = EpisodeSpec { environment: subject.environment.clone(), task: None, seed: 0, actor: None };
+    let spec = EpisodeSpec { environment: subject.environment.clone(), task: None, seed: 0, actor: None, owner: None };
     subject.farm.create_all(vec![spec; CONNECTIONS]).map_err(|err| broken("episodes can't be created", err))
 }
 

@@ -74,6 +74,7 @@ fn spec(script: &Script) -> EpisodeSpec {
         task: Some(script.task.clone()),
         seed: 0,
         actor: None,
+        owner: None,
     }
 }
 

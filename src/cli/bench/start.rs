@@ -49,7 +49,13 @@ pub(super) fn first_answer(directories: &[PathBuf], environments: &Environments)
     for _ in 0..3 {
         let started = Instant::now();
         let farm = Farm::open(&folder.0, limits()).map_err(|err| broken("the farm can't be opened", err))?;
-        let id = farm.create(EpisodeSpec { environment: environment.name().clone(), task: None, seed: 0, actor: None });
+        let id = farm.create(EpisodeSpec {
+            environment: environment.name().clone(),
+            task: None,
+            seed: 0,
+            actor: None,
+            owner: None,
+        });
         let live = id.and_then(|id| farm.episode(&id)).map_err(|err| broken("an episode can't be created", err))?;
         // Refused for lack of arguments or not: it is an answer.
         drop(live.lock().call(&tool, serde_json::Map::new()));
