@@ -1,14 +1,18 @@
 //! The integration tests: one binary, one module per layer.
 #![expect(clippy::unwrap_used, reason = "a failing test says where it failed")]
 
+mod access;
 mod broken;
 mod checks;
 mod cli;
+mod connections;
 mod database;
 mod episodes;
 mod http;
 mod mcp;
 mod random_requests;
+mod secrets;
+mod settings;
 mod stdio;
 mod support;
 mod tidy;
