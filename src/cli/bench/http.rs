@@ -274,12 +274,7 @@ impl Server {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let _runtime = self.runtime.enter();
-        self.runtime.spawn(serving(TcpListener::from_std(listener)?));
-        Ok(address)
+        serve_on(&self.runtime, serving)
     }
 
     /// CPU time of the server's threads so far.
@@ -292,4 +287,17 @@ impl Server {
         let total: Option<Duration> = times.sum();
         total.filter(|total| !total.is_zero())
     }
+}
+
+/// Serves on a free port of this machine, on the runtime's threads.
+pub(super) fn serve_on<F>(runtime: &Runtime, serving: impl FnOnce(TcpListener) -> F) -> io::Result<SocketAddr>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let _runtime = runtime.enter();
+    runtime.spawn(serving(TcpListener::from_std(listener)?));
+    Ok(address)
 }
