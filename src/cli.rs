@@ -178,6 +178,7 @@ pub(crate) fn farm_limits(options: &LimitOptions) -> FarmLimits {
         live_episodes_max: options.live_episodes_max,
         environments_max: options.environments_max,
         idle_ttl: Duration::from_secs(options.idle_ttl_s),
+        ended_ttl: Duration::from_secs(options.ended_ttl_s),
         episode: EpisodeLimits {
             calls_max: options.calls_max,
             call_deadline: Duration::from_millis(options.call_deadline_ms),

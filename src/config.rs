@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::journal::{Durability, JournalSettings};
+
 /// Largest request body, and longest message over stdio. The largest calls agents make carry a page of text; 1 MiB leaves
 /// room for a batch of thousands of episodes and keeps a thousand simultaneous uploads within a gigabyte.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -52,6 +54,9 @@ pub struct LimitOptions {
     /// Seconds without a call after which an episode expires
     #[arg(long, value_name = "SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..), env = "ENVFARM_IDLE_TTL_S")]
     pub idle_ttl_s: u64,
+    /// Seconds that an ended episode can still be looked at
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..), env = "ENVFARM_ENDED_TTL_S")]
+    pub ended_ttl_s: u64,
     /// Calls per episode; past it the episode is truncated
     #[arg(long, value_name = "N", default_value_t = 1_000, env = "ENVFARM_CALLS_MAX")]
     pub calls_max: usize,
@@ -64,6 +69,29 @@ pub struct LimitOptions {
     /// Scratch episodes of stateless clients on /envs/.. at a time
     #[arg(long, value_name = "N", default_value_t = SCRATCH_EPISODES_MAX, env = "ENVFARM_SCRATCH_EPISODES_MAX")]
     pub scratch_episodes_max: usize,
+}
+
+/// Whether and how episodes survive the process.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Journal")]
+pub struct JournalOptions {
+    /// Directory of the journal, from which episodes are rebuilt after a crash; without it they live in memory
+    #[arg(long, value_name = "DIR", env = "ENVFARM_JOURNAL")]
+    pub journal: Option<PathBuf>,
+    /// When an acknowledged change can be relied on
+    #[arg(long, value_name = "WHEN", default_value = "batch", requires = "journal", env = "ENVFARM_DURABILITY")]
+    pub durability: Durability,
+    /// Size in bytes from which the journal is rewritten without what has ended, whenever it has doubled
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, requires = "journal", env = "ENVFARM_JOURNAL_COMPACT_BYTES")]
+    pub journal_compact_bytes: u64,
+}
+
+impl JournalOptions {
+    /// The journal that is asked for, if one is.
+    pub fn settings(&self) -> Option<JournalSettings> {
+        let directory = self.journal.clone()?;
+        Some(JournalSettings { directory, durability: self.durability, compact_bytes: self.journal_compact_bytes })
+    }
 }
 
 /// What the HTTP front needs to know.

@@ -165,10 +165,21 @@ pub(crate) struct Recorded {
     pub tool: u32,
     /// Whether it committed a change; calls that didn't needn't be made again to get the state back.
     pub changed: bool,
+    /// CRC-32 of its observation's text, where it went to the journal: a replay compares it.
+    pub check: u32,
     /// The arguments as JSON.
     pub arguments: Box<str>,
     /// The key under which it was sent.
     pub key: Option<IdempotencyKey>,
+}
+
+/// How an episode had ended, for [`Episode::resume`].
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    /// In which state.
+    pub state: EpisodeState,
+    /// The answer it was judged on, where it was judged.
+    pub judged: Option<Option<String>>,
 }
 
 /// A call that was executed but doesn't count yet; see [`Episode::prepare`].
@@ -180,9 +191,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// What the agent will get.
-    pub(crate) fn observation(&self) -> &Observation {
-        &self.called.observation
+    /// CRC-32 of what the agent will get, as text.
+    pub(crate) fn check(&self) -> u32 {
+        crc32fast::hash(self.called.observation.text().as_bytes())
     }
 }
 
@@ -324,6 +335,7 @@ impl Episode {
         let recorded = Recorded {
             tool: u32::try_from(index).unwrap_or(u32::MAX),
             changed: called.changed,
+            check: 0,
             arguments: serde_json::to_string(&arguments).unwrap_or_default().into(),
             key,
         };
@@ -390,6 +402,41 @@ impl Episode {
                 CallError::Faulted
             }
         }
+    }
+
+    /// An episode that was played elsewhere or before, from its calls: those that changed something are made again. Where one
+    /// doesn't go as it did, the episode is faulted, since nobody knows its state.
+    pub(crate) fn resume(mut self, calls: Vec<Recorded>, ended: Option<Ended>) -> Self {
+        let environment = Arc::clone(&self.environment);
+        for (number, call) in calls.iter().enumerate().filter(|(_, call)| call.changed) {
+            let again = call.again(&environment, &self.state, &self.conditions, None);
+            let went = match again {
+                Ok((mut called, tool)) if crc32fast::hash(called.observation.text().as_bytes()) == call.check => {
+                    self.state.accept(&mut called, tool);
+                    continue;
+                }
+                Ok((called, _)) => called.observation.text(),
+                Err(err) => err.to_string(),
+            };
+            error!(environment = %environment.name(), number, went, "an episode can't be rebuilt: a call goes another way than it did");
+            self.calls = calls;
+            self.lifecycle = EpisodeState::Faulted;
+            return self;
+        }
+        self.calls = calls;
+        if let Some(Ended { state, judged }) = ended {
+            if let Some(answer) = judged {
+                let verdict = self.peek_verdict(answer.as_deref());
+                self.judged = Some(Box::new((answer, verdict)));
+            }
+            self.lifecycle = state;
+        }
+        self
+    }
+
+    /// The calls so far.
+    pub(crate) fn recorded(&self) -> &[Recorded] {
+        &self.calls
     }
 
     /// Back to the start: the initial database, no calls, live again.

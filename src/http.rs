@@ -32,7 +32,8 @@ use self::error::{ApiError, Code};
 use self::guard::Guard;
 use self::scratch::Scratch;
 use crate::config::{DRAIN_MS_MAX, HttpSettings};
-use crate::farm::Farm;
+use crate::farm::{Farm, LiveEpisode};
+use crate::id::EpisodeId;
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -41,6 +42,24 @@ struct Front {
     settings: Arc<HttpSettings>,
     guard: Arc<Guard>,
     scratch: Arc<Scratch>,
+}
+
+impl Front {
+    /// A live episode, rebuilt on a thread that may block where it sleeps.
+    async fn episode(&self, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
+        if let Some(live) = self.farm.episode_if_awake(&id)? {
+            return Ok(live);
+        }
+        let farm = Arc::clone(&self.farm);
+        let woken = tokio::task::spawn_blocking(move || farm.episode(&id)).await;
+        match woken {
+            Ok(live) => Ok(live?),
+            Err(err) => {
+                tracing::error!(%err, "an episode's rebuilding broke off");
+                Err(ApiError::new(Code::Internal, "the server failed to rebuild the episode"))
+            }
+        }
+    }
 }
 
 /// The whole HTTP interface.
@@ -53,6 +72,7 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
     };
     Router::new()
         .route("/healthz", get(trainer::health))
+        .route("/readyz", get(trainer::ready))
         .route("/environments", get(trainer::environments))
         .route("/environments/{name}", get(trainer::environment))
         .route("/environments/{name}/tools", get(trainer::tools))

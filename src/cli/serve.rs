@@ -13,10 +13,11 @@ use owo_colors::{OwoColorize, Stream};
 use tokio::net::TcpListener;
 
 use super::{Failure, farm_limits, print};
-use crate::config::{HttpSettings, LimitOptions, PORT, PackageOptions, SWEEP_INTERVAL_MS};
-use crate::farm::Farm;
+use crate::config::{HttpSettings, JournalOptions, LimitOptions, PORT, PackageOptions, SWEEP_INTERVAL_MS};
+use crate::farm::{Farm, Recovered};
 use crate::http;
 use crate::id::EnvironmentName;
+use crate::journal::JournalSettings;
 use crate::telemetry::{self, LogFormat};
 
 /// Environments described on start; of more only the names are printed, since describing one means loading it.
@@ -73,6 +74,8 @@ pub(super) struct Options {
     packages: PackageOptions,
     #[command(flatten)]
     limits: LimitOptions,
+    #[command(flatten)]
+    journal: JournalOptions,
 }
 
 fn host_name(text: &str) -> Result<String, &'static str> {
@@ -94,14 +97,26 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let format = if options.json_logs { LogFormat::Json } else { LogFormat::Text };
     telemetry::init(format, options.log.as_deref());
     let addresses = addresses(&options)?;
-    let farm = Farm::open(&options.packages.envs, farm_limits(&options.limits))
-        .map_err(|err| Failure::failed(err.to_string()))?;
+    let limits = farm_limits(&options.limits);
+    let journal = options.journal.settings();
+    let farm = match &journal {
+        None => Farm::open(&options.packages.envs, limits),
+        Some(_) => Farm::open_for_recovery(&options.packages.envs, limits),
+    };
+    let farm = Arc::new(farm.map_err(|err| Failure::failed(err.to_string()))?);
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|err| Failure::internal(format!("failed to start the async runtime: {err}")))?;
-    runtime.block_on(serve(&options, &addresses, Arc::new(farm)))
+    let served = runtime.block_on(serve(&options, &addresses, Arc::clone(&farm), journal));
+    farm.flush().map_err(|err| Failure::failed(err.to_string()))?;
+    served
 }
 
-async fn serve(options: &Options, addresses: &[SocketAddr], farm: Arc<Farm>) -> Result<(), Failure> {
+async fn serve(
+    options: &Options,
+    addresses: &[SocketAddr],
+    farm: Arc<Farm>,
+    journal: Option<JournalSettings>,
+) -> Result<(), Failure> {
     let listener = TcpListener::bind(addresses).await.map_err(|err| cannot_listen(options, &err))?;
     let address = listener.local_addr().map_err(|err| Failure::internal(format!("failed to learn the port: {err}")))?;
     print(&format!("listening on http://{address}\n"))?;
@@ -109,6 +124,9 @@ async fn serve(options: &Options, addresses: &[SocketAddr], farm: Arc<Farm>) -> 
     let router = http::router(Arc::clone(&farm), http_settings(options, address));
     let serving = tokio::spawn(http::serve(listener, router, stop_requested()));
 
+    if let Some(settings) = journal {
+        recover(Arc::clone(&farm), settings).await?;
+    }
     // Described after the first request could be answered: describing an environment means loading it.
     let envs = options.packages.envs.clone();
     let described = tokio::task::spawn_blocking(move || welcome(&farm, &envs, address)).await;
@@ -132,6 +150,19 @@ async fn serve(options: &Options, addresses: &[SocketAddr], farm: Arc<Farm>) -> 
     }
 }
 
+/// Reads the journal while the server says that it does.
+async fn recover(farm: Arc<Farm>, settings: JournalSettings) -> Result<(), Failure> {
+    let recovered = tokio::task::spawn_blocking(move || farm.recover(&settings)).await;
+    let recovered = recovered.map_err(|err| Failure::internal(format!("the journal's reader broke off: {err}")))?;
+    let Recovered { episodes, faulted } = recovered.map_err(|err| Failure::failed(err.to_string()))?;
+    if episodes > 0 {
+        print(&format!(
+            "{episodes} episodes are back from the journal, {faulted} of them faulted by a changed package\n"
+        ))?;
+    }
+    Ok(())
+}
+
 /// Resolves when the process is asked to stop, by Ctrl-C or SIGTERM.
 pub(super) async fn stop_requested() {
     let interrupted = tokio::signal::ctrl_c();
@@ -152,12 +183,19 @@ pub(super) async fn stop_requested() {
     }
 }
 
-/// Ends episodes that nobody has used for long.
+/// Ends episodes that nobody has used for long, and keeps the journal small.
 async fn sweep(farm: Arc<Farm>) {
     let mut interval = tokio::time::interval(Duration::from_millis(SWEEP_INTERVAL_MS));
     loop {
         interval.tick().await;
-        farm.sweep();
+        let farm = Arc::clone(&farm);
+        let swept = tokio::task::spawn_blocking(move || {
+            farm.sweep();
+            farm.compact();
+        });
+        if let Err(err) = swept.await {
+            tracing::error!(%err, "a sweep broke off");
+        }
     }
 }
 
@@ -230,7 +268,7 @@ fn welcome(farm: &Farm, envs: &Path, address: SocketAddr) -> String {
         let _ = writeln!(text, "  .. and {} more; `envfarm list` shows them all", more.len());
     }
     match example {
-        Some(name) => how_to_connect(&mut text, name, envs, address),
+        Some(name) => how_to_connect(&mut text, farm, name, envs, address),
         None => {
             let _ = writeln!(
                 text,
@@ -255,7 +293,7 @@ fn describe(text: &mut String, farm: &Farm, name: &EnvironmentName, address: Soc
     };
 }
 
-fn how_to_connect(text: &mut String, name: &EnvironmentName, envs: &Path, address: SocketAddr) {
+fn how_to_connect(text: &mut String, farm: &Farm, name: &EnvironmentName, envs: &Path, address: SocketAddr) {
     let url = format!("http://{address}/envs/{name}/mcp");
     let program = std::env::current_exe().map_or_else(|_| "envfarm".to_owned(), |path| path.display().to_string());
     let envs = std::path::absolute(envs).unwrap_or_else(|_| envs.to_path_buf());
@@ -276,11 +314,16 @@ fn how_to_connect(text: &mut String, name: &EnvironmentName, envs: &Path, addres
   curl -s http://{address}/episodes -H 'Content-Type: application/json' -d '{{\"environment\": \"{name}\"}}'
 
 /envs/.. is a convenience: stateless clients with one name at one address share an episode there, unless `?as=NAME` in
-the URL tells them apart. Isolation is /episodes/{{id}}/mcp. Everything lives in memory and ends with this process.
+the URL tells them apart. Isolation is /episodes/{{id}}/mcp. {keeping}
 ",
         agent = heading("Connect an agent:"),
         desktop = heading("Or let a desktop client start its own copy:"),
         inspector = heading("Look around with the MCP Inspector:"),
         trainer = heading("Create an episode to train on:"),
+        keeping = if farm.journal_stats().is_some() {
+            "Episodes are kept in the journal and survive this process."
+        } else {
+            "Episodes live in memory and end with this process; --journal DIR keeps them."
+        },
     );
 }

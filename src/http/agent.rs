@@ -54,7 +54,11 @@ pub(super) async fn in_episode(State(front): State<Front>, request: Request) -> 
         Ok(message) => message,
         Err(response) => return response,
     };
-    let attached = path.and_then(|EpisodePath(id)| in_live(front.farm.episode(&id)?, message.headers()));
+    let live = match path {
+        Ok(EpisodePath(id)) => front.episode(id).await,
+        Err(error) => Err(error),
+    };
+    let attached = live.and_then(|live| in_live(live, message.headers()));
     match attached {
         Ok((environment, attached)) => forward(&front, environment, attached, message).await,
         Err(error) => error.into_json_rpc(message.id.as_ref()),

@@ -61,6 +61,10 @@ pub(super) enum Code {
     AtCapacity,
     /// The journal couldn't record it, so it didn't happen.
     NotRecorded,
+    /// The journal is still being read.
+    Recovering,
+    /// The episode was ended as faulted and can't be rebuilt.
+    EpisodeFaulted,
     /// The Idempotency-Key header can't be one.
     InvalidIdempotencyKey,
     /// Something on the server's side failed.
@@ -94,6 +98,8 @@ impl Code {
             Self::EnvironmentFault => (StatusCode::INTERNAL_SERVER_ERROR, "environment_fault"),
             Self::AtCapacity => (StatusCode::SERVICE_UNAVAILABLE, "at_capacity"),
             Self::NotRecorded => (StatusCode::SERVICE_UNAVAILABLE, "not_recorded"),
+            Self::Recovering => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
+            Self::EpisodeFaulted => (StatusCode::GONE, "episode_faulted"),
             Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -149,7 +155,7 @@ impl ApiError {
     }
 
     fn with_headers(&self, mut response: Response) -> Response {
-        if matches!(self.code, Code::AtCapacity | Code::NotRecorded) {
+        if matches!(self.code, Code::AtCapacity | Code::NotRecorded | Code::Recovering) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         response
@@ -172,6 +178,8 @@ impl From<FarmError> for ApiError {
             FarmError::UnknownEpisode => Code::UnknownEpisode,
             FarmError::AtCapacity { .. } => Code::AtCapacity,
             FarmError::Unrecorded => Code::NotRecorded,
+            FarmError::Recovering => Code::Recovering,
+            FarmError::Faulted { .. } => Code::EpisodeFaulted,
             FarmError::Episode(EpisodeError::UnknownTask { .. }) => Code::UnknownTask,
             FarmError::Episode(EpisodeError::UnknownActor { .. }) => Code::UnknownActor,
             FarmError::Directory { .. } | FarmError::Empty { .. } | FarmError::Randomness(_) => {

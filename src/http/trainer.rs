@@ -26,6 +26,11 @@ pub(super) async fn health(State(front): State<Front>) -> Json<Value> {
     Json(json!({"status": "ok", "live_episodes": front.farm.len()}))
 }
 
+/// `GET /readyz`: whether every live episode can be addressed.
+pub(super) async fn ready(State(front): State<Front>) -> Result<Json<Value>, ApiError> {
+    if front.farm.is_ready() { Ok(Json(json!({"status": "ready"}))) } else { Err(FarmError::Recovering.into()) }
+}
+
 /// `GET /environments`.
 pub(super) async fn environments(State(front): State<Front>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
     let base_url = base_url(&front, &headers);
@@ -200,7 +205,7 @@ pub(super) async fn episode(
     EpisodePath(id): EpisodePath,
     headers: HeaderMap,
 ) -> Result<Json<EpisodeView>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
     Ok(Json(EpisodeView::of(id, &live, &base_url(&front, &headers))))
 }
 
@@ -228,7 +233,7 @@ pub(super) async fn call(
     headers: HeaderMap,
     JsonBody(request): JsonBody<CallRequest>,
 ) -> Result<Json<CallResult>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
     let environment = Arc::clone(live.environment());
     let key = idempotency_key(&headers)?;
     let server = Server::new(environment, Attached::Episode { live, recorder: None, key });
@@ -247,7 +252,7 @@ pub(super) async fn reset(
     headers: HeaderMap,
     OptionalJsonBody(ResetRequest {}): OptionalJsonBody<ResetRequest>,
 ) -> Result<Json<EpisodeView>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
     live.reset().map_err(call_error)?;
     Ok(Json(EpisodeView::of(id, &live, &base_url(&front, &headers))))
 }
@@ -267,7 +272,7 @@ pub(super) async fn verify(
     EpisodePath(id): EpisodePath,
     OptionalJsonBody(request): OptionalJsonBody<VerifyRequest>,
 ) -> Result<Json<Verdict>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
     live.verify(request.answer.as_deref()).map(Json).map_err(call_error)
 }
 
@@ -287,10 +292,6 @@ fn call_error(err: CallError) -> ApiError {
             ApiError::new(Code::Internal, "the server failed to judge this episode")
         }
     }
-}
-
-fn live(front: &Front, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
-    Ok(front.farm.episode(&id)?)
 }
 
 /// A task of the environment by its name.

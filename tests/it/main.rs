@@ -7,6 +7,7 @@ mod cli;
 mod database;
 mod episodes;
 mod http;
+mod journal;
 mod mcp;
 mod random_requests;
 mod stdio;
