@@ -15,5 +15,6 @@ mod random_requests;
 mod stdio;
 mod support;
 mod tidy;
+mod trajectories;
 mod tutorial;
 mod walk;
