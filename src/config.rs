@@ -110,6 +110,8 @@ pub struct HttpSettings {
     pub body_bytes_max: usize,
     /// Scratch episodes of stateless clients at a time.
     pub scratch_episodes_max: usize,
+    /// Whether well-formed `tools/call` requests take the short way. No option turns it off; tests compare it with rmcp's.
+    pub hot_path: bool,
 }
 
 impl Default for HttpSettings {
@@ -121,6 +123,7 @@ impl Default for HttpSettings {
             base_url: None,
             body_bytes_max: BODY_BYTES_MAX,
             scratch_episodes_max: SCRATCH_EPISODES_MAX,
+            hot_path: true,
         }
     }
 }

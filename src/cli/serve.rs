@@ -243,6 +243,7 @@ fn http_settings(options: &Options, address: SocketAddr) -> HttpSettings {
         base_url: options.base_url.clone(),
         body_bytes_max: options.limits.body_bytes_max,
         scratch_episodes_max: options.limits.scratch_episodes_max,
+        ..HttpSettings::default()
     }
 }
 

@@ -117,7 +117,7 @@ fn subjects(envs: &Path, scripts: &[Script], folder: &Path) -> Result<Vec<Subjec
         if let Some(call) = script.calls.first().filter(|call| !call.changes) {
             let mut episode = script.episode(0)?;
             let called = episode.call(call.tool.as_ref(), call.arguments.clone());
-            let text = called.map_err(|err| broken("a call failed", err))?.text();
+            let text = called.map_err(|err| broken("a call failed", err))?.into_text();
             reads.push((text.len(), script, call));
         }
     }
