@@ -6,15 +6,18 @@
 mod bench;
 mod check;
 mod config;
+mod export;
 mod list;
 mod new;
 mod packages;
 mod play;
+mod replay;
 mod schemas;
 mod serve;
 mod settings;
 mod shown;
 mod solve;
+mod sources;
 mod stdio;
 mod token;
 mod transcript;
@@ -59,6 +62,7 @@ const EXAMPLES: &str = "Examples:
   envfarm play online_shop                    try the tools by hand
   envfarm new library && envfarm check        write an environment of your own
   envfarm verify run.jsonl                    judge a recorded trajectory
+  envfarm export runs/*.jsonl --passed        training data from recorded trajectories
 
 Exit codes: 0 done, 1 findings or failure, 2 usage, 3 internal error.";
 
@@ -78,6 +82,8 @@ enum Command {
     Play(play::Options),
     Solve(solve::Options),
     Verify(verify::Options),
+    Replay(replay::Options),
+    Export(export::Options),
     Check(check::Options),
     New(new::Options),
     Config(config::Options),
@@ -107,6 +113,8 @@ pub fn run() -> ExitCode {
         Command::Play(options) => play::run(&options),
         Command::Solve(options) => solve::run(&options),
         Command::Verify(options) => verify::run(&options),
+        Command::Replay(options) => replay::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::New(options) => new::run(&options),
         Command::Config(options) => config::run(&options),
         Command::Token(options) => token::run(&options),

@@ -3,6 +3,8 @@
 //! It is an overlay, an actor, a clock and the list of its calls. Observations are not kept: replaying the calls gives them
 //! back, byte for byte.
 
+mod look;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,12 +17,11 @@ use crate::clock;
 use crate::config::CALL_STEPS_MAX;
 use crate::engine::environment::{Environment, Tool};
 use crate::engine::execute::ExecuteError;
-use crate::engine::snapshot::{self, TableDiff};
 use crate::engine::state::{CallLimits, Called, Conditions, Observation, State};
 use crate::engine::task::Task;
 use crate::engine::verify::{self, CheckResult, Verdict};
 use crate::id::{TaskName, ToolName};
-use crate::trajectory::{End, FORMAT, Header, Step, Trajectory, VERSION};
+use crate::trajectory::Step;
 
 /// Version of the engine: what a trajectory was recorded with.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -422,7 +423,7 @@ impl Episode {
                     self.state.accept(&mut called, tool);
                     continue;
                 }
-                Ok((called, _)) => called.observation.text(),
+                Ok((called, _)) => called.observation.text().into_owned(),
                 Err(err) => err.to_string(),
             };
             error!(environment = %environment.name(), number, went, "an episode can't be rebuilt: a call goes another way than it did");
@@ -439,11 +440,6 @@ impl Episode {
             self.lifecycle = state;
         }
         self
-    }
-
-    /// The calls so far.
-    pub(crate) fn recorded(&self) -> &[Recorded] {
-        &self.calls
     }
 
     /// Back to the start: the initial database, no calls, live again.
@@ -519,60 +515,6 @@ impl Episode {
                 Verdict::faulted()
             }
         }
-    }
-
-    /// What changed since the start, by table.
-    ///
-    /// # Errors
-    /// [`CallError::Faulted`] where the database can't be read.
-    pub fn diff(&self) -> Result<Vec<TableDiff>, CallError> {
-        snapshot::diff(&self.environment, &self.state, &self.conditions).map_err(|err| {
-            error!(environment = %self.environment.name(), %err, "an episode's rows can't be read");
-            CallError::Faulted
-        })
-    }
-
-    /// The first line of its trajectory.
-    pub fn header(&self) -> Header {
-        Header {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            environment: self.environment.name().to_string(),
-            package_digest: self.environment.digest().to_owned(),
-            engine_version: ENGINE_VERSION.to_owned(),
-            task: self.task.as_ref().map(TaskName::to_string),
-            seed: self.conditions.seed,
-            actor: self.conditions.actor.clone(),
-        }
-    }
-
-    /// The last line of its trajectory, once it has ended.
-    pub fn end(&self) -> Option<End> {
-        let (answer, verdict) = self.judged.as_deref().cloned().unzip();
-        (self.lifecycle != EpisodeState::Live).then(|| End {
-            state: self.lifecycle.as_str().to_owned(),
-            answer: answer.flatten(),
-            verdict,
-        })
-    }
-
-    /// Its trajectory. The observations are found by making the calls again.
-    ///
-    /// # Errors
-    /// [`CallError::Faulted`] where a call doesn't go as it did, which is a defect of ours.
-    pub fn trajectory(&self) -> Result<Trajectory, CallError> {
-        let mut again = self.fork();
-        again.reset();
-        again.limits.calls_max = usize::MAX;
-        let mut steps = Vec::with_capacity(self.calls.len());
-        for call in &self.calls {
-            let tool = self.environment.tools().get_index(call.tool as usize).ok_or(CallError::Faulted)?.0;
-            let arguments: Map<String, Value> =
-                serde_json::from_str(&call.arguments).map_err(|_| CallError::Faulted)?;
-            let observation = again.call(tool.as_ref(), arguments.clone())?;
-            steps.push(step(tool.as_ref(), arguments, &observation));
-        }
-        Ok(Trajectory { header: self.header(), steps, end: self.end() })
     }
 
     fn require_live(&self) -> Result<(), CallError> {

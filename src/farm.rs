@@ -8,6 +8,7 @@
 
 mod environments;
 mod list;
+mod listings;
 mod live;
 mod recovery;
 mod sleeper;
@@ -24,9 +25,12 @@ use tracing::{error, info, warn};
 
 use self::environments::Environments;
 pub use self::list::{EpisodeFilter, EpisodeSummary};
+use self::listings::Listings;
+pub use self::listings::{EnvironmentListing, TaskFilter, TaskListing, TaskPage, TaskPosition};
 pub use self::live::LiveEpisode;
 use self::live::Times;
 use self::recovery::Recovery;
+pub use self::recovery::{Journaled, journaled};
 use self::sleeper::{Sleeper, Slept};
 use crate::engine::environment::Environment;
 use crate::episode::{ENGINE_VERSION, Episode, EpisodeError, EpisodeLimits, EpisodeState};
@@ -191,6 +195,7 @@ pub struct Farm {
     limits: FarmLimits,
     common: Arc<Common>,
     environments: Environments,
+    listings: Listings,
     episodes: RwLock<HashMap<EpisodeId, Held>>,
     /// False while the journal is being read.
     ready: AtomicBool,
@@ -204,7 +209,8 @@ impl Farm {
     pub fn open(directory: &Path, limits: FarmLimits) -> Result<Self, FarmError> {
         let environments = Environments::open(directory, limits.environments_max)?;
         let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new() });
-        Ok(Self { limits, common, environments, episodes: RwLock::default(), ready: AtomicBool::new(true) })
+        let listings = Listings::default();
+        Ok(Self { limits, common, environments, listings, episodes: RwLock::default(), ready: AtomicBool::new(true) })
     }
 
     /// A farm that answers [`FarmError::Recovering`] to whatever concerns episodes until [`Farm::recover`] has been called.

@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 pub(super) use self::options::Options;
 use self::welcome::welcome;
 use super::{Failure, farm_limits, print};
+use crate::config::HttpSettings;
 use crate::config::access::Access;
-use crate::config::{HttpSettings, SWEEP_INTERVAL_MS};
 use crate::farm::{Farm, Recovered};
 use crate::http;
 use crate::journal::JournalSettings;
@@ -56,7 +56,7 @@ async fn serve(
     let listener = TcpListener::bind(addresses).await.map_err(|err| cannot_listen(options, &err))?;
     let address = listener.local_addr().map_err(|err| Failure::internal(format!("failed to learn the port: {err}")))?;
     print(&format!("listening on http://{address}\n"))?;
-    let sweeping = tokio::spawn(sweep(Arc::clone(&farm)));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&farm), options.limits.sweep_interval_ms));
     let open = access.is_open();
     let router = http::router(Arc::clone(&farm), http_settings(options, access, address));
     let limits = options.connections.limits();
@@ -126,8 +126,9 @@ pub(super) async fn stop_requested() {
 }
 
 /// Ends episodes that nobody has used for long, and keeps the journal small.
-async fn sweep(farm: Arc<Farm>) {
-    let mut interval = tokio::time::interval(Duration::from_millis(SWEEP_INTERVAL_MS));
+async fn sweep(farm: Arc<Farm>, interval_ms: u64) {
+    let mut interval = tokio::time::interval(Duration::from_millis(interval_ms));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         let farm = Arc::clone(&farm);
@@ -179,5 +180,6 @@ fn http_settings(options: &Options, access: Access, address: SocketAddr) -> Http
         body_read: Duration::from_millis(options.connections.body_read_ms_max),
         scratch_episodes_max: options.limits.scratch_episodes_max,
         access,
+        ..HttpSettings::default()
     }
 }

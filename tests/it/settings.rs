@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
-use envfarm::episode::{CallError, Episode, EpisodeLimits};
+use envfarm::episode::{Episode, EpisodeLimits};
 use envfarm::farm::{Farm, FarmLimits};
 use serde_json::Map;
 use sha2::{Digest, Sha256};
@@ -225,11 +226,13 @@ fn told_to_stop_it_ends_well() {
 #[test]
 fn the_step_budget_is_a_setting() {
     let farm = Farm::open(&fixtures(), FarmLimits::default()).unwrap();
-    let environment = farm.environment("notebook").unwrap();
-    for (call_steps_max, ends) in [(1, true), (5_000_000, false)] {
-        let limits = EpisodeLimits { call_steps_max, ..EpisodeLimits::default() };
+    let environment = farm.environment("faulty").unwrap();
+    // The default ends this call after some 100 ms; with more, its deadline comes first.
+    let deadline = Duration::from_millis(500);
+    for (call_steps_max, ends) in [(10_000, "faulted"), (u64::MAX, "truncated")] {
+        let limits = EpisodeLimits { call_steps_max, call_deadline: deadline, ..EpisodeLimits::default() };
         let mut episode = Episode::new(Arc::clone(&environment), None, 0, None, limits).unwrap();
-        let called = episode.call("list_notes", Map::new());
-        assert_eq!(called.err(), ends.then_some(CallError::Faulted));
+        assert!(episode.call("count_forever", Map::new()).is_err());
+        assert_eq!(episode.state().as_str(), ends);
     }
 }
