@@ -249,7 +249,6 @@ async fn an_agent_reaches_its_tools_and_nothing_else() {
                 [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS, Method::HEAD]
             {
                 let asked = request(method.clone(), &path, &[("content-type", "application/json")], "{}");
-                // The other's id is among what must not be heard, but this asker has said it: errors don't repeat it.
                 let (status, _) = ear.hear(asked, false).await;
                 assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
             }
@@ -306,9 +305,13 @@ async fn an_agent_reaches_its_tools_and_nothing_else() {
 #[tokio::test]
 async fn trainers_are_told_no_solutions_either() {
     for directory in packages() {
-        let package = Package::read(&directory);
+        let mut package = Package::read(&directory);
         let server = Server::over(&directory, FarmLimits::default(), HttpSettings::default());
         let id = server.episode(&package.name, Some(&package.task)).await;
+        // Who can be signed in is no secret.
+        let environment = server.farm.environment(&package.name).unwrap();
+        package.answers.retain(|answer| !environment.actors().iter().any(|actor| actor.name.contains(answer)));
+        assert!(!package.answers.is_empty());
         let ear = Ear { server: &server, package: &package, secrets: vec![directory.display().to_string()] };
         for path in routes(&id, &package.name).into_iter().filter(|path| !path.ends_with("/database")) {
             ear.hear(request(Method::GET, &path, &[], ""), false).await;
