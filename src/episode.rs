@@ -156,6 +156,8 @@ pub struct Episode {
     lifecycle: EpisodeState,
     /// The judgement, once given, with the answer it was given on.
     judged: Option<Box<(Option<String>, Verdict)>>,
+    /// The defect met last, until whoever handles it has told the log.
+    fault: Option<Box<str>>,
 }
 
 /// A call, as compactly as replay allows.
@@ -233,6 +235,7 @@ impl Episode {
             calls: Vec::new(),
             lifecycle: EpisodeState::Live,
             judged: None,
+            fault: None,
         })
     }
 
@@ -304,12 +307,16 @@ impl Episode {
         arguments: Map<String, Value>,
         key: Option<IdempotencyKey>,
     ) -> Result<Observation, CallError> {
-        let prepared = self.prepare(tool, arguments, key)?;
-        Ok(self.commit(prepared))
+        let prepared = self.prepare(tool, arguments, key);
+        if let Some(err) = self.take_fault() {
+            error!(environment = %self.environment.name(), err, "a tool faulted");
+        }
+        Ok(self.commit(prepared?))
     }
 
     /// Executes a call without letting it count, so that it can be recorded first. [`Episode::commit`] makes it count;
-    /// dropping it makes as if nothing had been called. A limit or a fault ends the episode here.
+    /// dropping it makes as if nothing had been called. A limit or a fault ends the episode here; of a fault,
+    /// [`Episode::take_fault`] tells more.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -361,7 +368,7 @@ impl Episode {
 
     /// The observation of an earlier call, for whoever sends it again. Observations aren't kept: the calls before it that
     /// changed something are made again, then the call itself.
-    fn once_more(&self, number: usize, tool: &str, arguments: &Map<String, Value>) -> Result<Prepared, CallError> {
+    fn once_more(&mut self, number: usize, tool: &str, arguments: &Map<String, Value>) -> Result<Prepared, CallError> {
         let recorded = &self.calls[number];
         let (name, found) = self.environment.tools().get_index(recorded.tool as usize).ok_or(CallError::Faulted)?;
         let same =
@@ -382,7 +389,7 @@ impl Episode {
         match called {
             Ok(called) => Ok(Prepared { called, recorded: None }),
             Err(err) => {
-                error!(environment = %self.environment.name(), tool = %name, %err, "call {number} can't be made again");
+                self.fault = Some(format!("call {number}, of {name}, can't be made again: {err}").into());
                 Err(CallError::Faulted)
             }
         }
@@ -397,7 +404,7 @@ impl Episode {
         match err {
             ExecuteError::Deadline => self.truncate("a call took longer than its deadline"),
             ExecuteError::Fault { .. } => {
-                error!(environment = %self.environment.name(), tool = %tool, %err, "tool {tool} faulted");
+                self.fault = Some(format!("tool {tool}: {err}").into());
                 self.lifecycle = EpisodeState::Faulted;
                 CallError::Faulted
             }
@@ -498,20 +505,30 @@ impl Episode {
 
     /// The verdict as it would be now, without ending the episode.
     pub fn peek_verdict(&self, answer: Option<&str>) -> Verdict {
+        self.judge(answer).unwrap_or_else(|err| {
+            let environment = self.environment.name();
+            error!(%environment, task = self.task.as_ref().map(AsRef::as_ref), err, "a task can't be judged");
+            Verdict::faulted()
+        })
+    }
+
+    /// The verdict as it would be now.
+    ///
+    /// # Errors
+    /// The environment's defect that keeps the task from being judged, for the log.
+    pub(crate) fn judge(&self, answer: Option<&str>) -> Result<Verdict, String> {
         if self.lifecycle == EpisodeState::Faulted {
-            return Verdict::faulted();
+            return Ok(Verdict::faulted());
         }
         let Some(task) = self.task() else {
-            return free_play();
+            return Ok(free_play());
         };
-        match verify::judge(&self.environment, task, &self.conditions, &self.state, answer) {
-            Ok(verdict) => verdict,
-            Err(err) => {
-                let (environment, task) = (self.environment.name(), task.name());
-                error!(%environment, %task, %err, "task {task} can't be judged");
-                Verdict::faulted()
-            }
-        }
+        verify::judge(&self.environment, task, &self.conditions, &self.state, answer).map_err(|err| err.to_string())
+    }
+
+    /// The defect that a call has met since this was asked last, for the log.
+    pub(crate) fn take_fault(&mut self) -> Option<Box<str>> {
+        self.fault.take()
     }
 
     /// What changed since the start, by table.

@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::environments::Environments;
 pub use self::list::{EpisodeFilter, EpisodeSummary};
@@ -33,6 +33,7 @@ use crate::episode::{ENGINE_VERSION, Episode, EpisodeError, EpisodeLimits, Episo
 use crate::id::{EnvironmentName, EpisodeId, TaskName, TokenName};
 use crate::journal::record::{Created, Ended, How, IdBytes, PackageOf, Record, Spec};
 use crate::journal::{Journal, JournalError, JournalSettings, JournalStats};
+use crate::metrics::Metrics;
 use crate::package;
 
 /// Limits of the farm.
@@ -147,6 +148,7 @@ pub struct EpisodeSpec {
 pub(crate) struct Common {
     started: Instant,
     journal: OnceLock<Journal>,
+    metrics: Arc<Metrics>,
 }
 
 impl Common {
@@ -203,7 +205,8 @@ impl Farm {
     /// The directory can't be read or holds no package.
     pub fn open(directory: &Path, limits: FarmLimits) -> Result<Self, FarmError> {
         let environments = Environments::open(directory, limits.environments_max)?;
-        let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new() });
+        let metrics = Arc::clone(environments.metrics());
+        let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new(), metrics });
         Ok(Self { limits, common, environments, episodes: RwLock::default(), ready: AtomicBool::new(true) })
     }
 
@@ -235,7 +238,7 @@ impl Farm {
                 let directory = self.environments.directory(origin.environment.as_ref());
                 directory.and_then(package::digest).as_deref() == Some(&*origin.digest)
             });
-            let sleeper = Sleeper::new(id, slept, self.common.now_ms());
+            let sleeper = Sleeper::new(id, slept, self.common.now_ms(), &self.common.metrics);
             if !unchanged {
                 recovered.faulted += usize::from(self.give_up(&journal, &sleeper));
             }
@@ -297,6 +300,11 @@ impl Farm {
         self.common.journal().map(Journal::stats)
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.common.metrics
+    }
+
     /// Its limits.
     pub fn limits(&self) -> &FarmLimits {
         &self.limits
@@ -350,6 +358,9 @@ impl Farm {
             let record = creation(&created);
             journal.append(&record).map_err(|_| FarmError::Unrecorded)?;
         }
+        for live in &created {
+            live.counted().created.inc();
+        }
         Ok(admit(&mut episodes, created))
     }
 
@@ -380,6 +391,7 @@ impl Farm {
             };
             journal.append(&record).map_err(|_| FarmError::Unrecorded)?;
         }
+        parent.counted().forks.add(count as u64);
         Ok(admit(&mut episodes, forks))
     }
 
@@ -405,7 +417,9 @@ impl Farm {
             // Some more than needed, so that a full farm doesn't look for them at every creation.
             ended.truncate(excess.max(live_episodes_max / 64));
             let ids: Vec<EpisodeId> = ended.into_iter().map(|(_, id)| id).collect();
-            self.remove_from(&mut episodes, &ids, true)?;
+            let removed = self.remove_from(&mut episodes, &ids, true)?;
+            self.common.metrics.removed.add(removed.len() as u64);
+            info!(removed = removed.len(), "let go of ended episodes to make room");
         }
         Ok(episodes)
     }
@@ -466,6 +480,7 @@ impl Farm {
             None => return Err(FarmError::UnknownEpisode),
         }
         taken.take();
+        self.common.metrics.woken.inc();
         Ok(live)
     }
 
@@ -502,6 +517,8 @@ impl Farm {
         let mut episodes = self.table();
         let removed = self.remove_from(&mut episodes, ids, true)?;
         drop(episodes);
+        self.common.metrics.removed.add(removed.len() as u64);
+        debug!(removed = removed.len(), "closed episodes");
         // Their pages are freed here, outside the lock.
         Ok(removed.len())
     }
@@ -542,6 +559,7 @@ impl Farm {
         // What can't be recorded now is found and swept again after a restart; memory must not wait for a full disk.
         let swept = self.remove_from(&mut episodes, &ids, false).unwrap_or_default();
         drop(episodes);
+        self.common.metrics.expired.add(swept.len() as u64);
         if !swept.is_empty() {
             info!(expired = swept.len(), "let go of expired episodes");
         }

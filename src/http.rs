@@ -12,6 +12,7 @@ mod message;
 pub(crate) mod schema;
 mod scratch;
 mod trainer;
+mod watch;
 
 use std::future::Future;
 use std::io;
@@ -73,6 +74,7 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
     Router::new()
         .route("/healthz", get(trainer::health))
         .route("/readyz", get(trainer::ready))
+        .route("/metrics", get(watch::metrics))
         .route("/environments", get(trainer::environments))
         .route("/environments/{name}", get(trainer::environment))
         .route("/environments/{name}/tools", get(trainer::tools))
@@ -87,6 +89,7 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
         .fallback(unknown_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(front.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(front.clone(), watch::measure))
         .with_state(front)
 }
 

@@ -16,3 +16,4 @@ mod tidy;
 mod trajectories;
 mod tutorial;
 mod walk;
+mod watch;
