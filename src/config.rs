@@ -24,9 +24,6 @@ pub const EPISODES_PER_REQUEST_MAX: usize = 4_096;
 /// How long open requests may take to finish after Ctrl-C or SIGTERM. Longer than the deadline of a call.
 pub const DRAIN_MS_MAX: u64 = 15_000;
 
-/// How often expired episodes are looked for. Expiry is counted in minutes, so half a minute late is on time.
-pub const SWEEP_INTERVAL_MS: u64 = 30_000;
-
 /// Seconds a caller is asked to wait (`Retry-After`) when the farm is full: episodes end by themselves at that scale.
 pub const RETRY_AFTER_S: u64 = 5;
 
@@ -57,6 +54,9 @@ pub struct LimitOptions {
     /// Seconds that an ended episode can still be looked at
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..), env = "ENVFARM_ENDED_TTL_S")]
     pub ended_ttl_s: u64,
+    /// Milliseconds between two looks for expired episodes and for a journal worth rewriting
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..), env = "ENVFARM_SWEEP_INTERVAL_MS")]
+    pub sweep_interval_ms: u64,
     /// Calls per episode; past it the episode is truncated
     #[arg(long, value_name = "N", default_value_t = 1_000, env = "ENVFARM_CALLS_MAX")]
     pub calls_max: usize,
@@ -110,6 +110,8 @@ pub struct HttpSettings {
     pub body_bytes_max: usize,
     /// Scratch episodes of stateless clients at a time.
     pub scratch_episodes_max: usize,
+    /// Whether well-formed `tools/call` requests take the short way. No option turns it off; tests compare it with rmcp's.
+    pub hot_path: bool,
 }
 
 impl Default for HttpSettings {
@@ -121,6 +123,7 @@ impl Default for HttpSettings {
             base_url: None,
             body_bytes_max: BODY_BYTES_MAX,
             scratch_episodes_max: SCRATCH_EPISODES_MAX,
+            hot_path: true,
         }
     }
 }

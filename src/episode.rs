@@ -441,11 +441,6 @@ impl Episode {
         self
     }
 
-    /// The calls so far.
-    pub(crate) fn recorded(&self) -> &[Recorded] {
-        &self.calls
-    }
-
     /// Back to the start: the initial database, no calls, live again.
     pub fn reset(&mut self) {
         self.state = State::default();

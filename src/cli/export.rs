@@ -21,6 +21,7 @@ use crate::trajectory::Trajectory;
 const EXAMPLES: &str = "Examples:
   envfarm export runs/*.jsonl --passed --out train.jsonl      conversations that earned the reward
   envfarm export runs/*.jsonl --format jsonl --out flat.jsonl
+  envfarm export --journal farm.journal --passed --out train.jsonl
   envfarm export runs/*.jsonl | jq -c '{messages, tools, parallel_tool_calls}'    what OpenAI's uploader takes, and no more
 
 Every line is one JSON object; schemas/export_openai.json and schemas/export_jsonl.json describe them. The instruction, the
@@ -33,8 +34,11 @@ Exit codes: 0 done, 1 something couldn't be read or exported (the rest was), 2 u
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
     /// Trajectories, as JSON Lines
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "journal")]
     files: Vec<PathBuf>,
+    /// Export the episodes in a journal that no server has open, instead of files
+    #[arg(long, value_name = "DIR", conflicts_with = "files")]
+    journal: Option<PathBuf>,
     /// What a line looks like
     #[arg(long, value_enum, default_value_t = Format::Openai)]
     format: Format,
@@ -77,11 +81,28 @@ enum Exported {
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     telemetry::init(LogFormat::Text, Some("error"));
-    let (source, progress) = sources::files(&options.files)?;
     let environments = Loaded::new(&options.packages);
+    match &options.journal {
+        Some(directory) => {
+            let (source, progress) = sources::journal(directory, &environments)?;
+            export_all(source, progress, &environments, options)
+        }
+        None => {
+            let (source, progress) = sources::files(&options.files)?;
+            export_all(source, progress, &environments, options)
+        }
+    }
+}
+
+fn export_all(
+    source: impl Iterator<Item = Sourced> + Send,
+    progress: ProgressBar,
+    environments: &Loaded<'_>,
+    options: &Options,
+) -> Result<(), Failure> {
     let mut writer = Writer::open(options, progress.clone())?;
     let worked =
-        sources::in_order(source, |sourced| export(&environments, sourced, options), |exported| writer.take(exported));
+        sources::in_order(source, |sourced| export(environments, sourced, options), |exported| writer.take(exported));
     progress.finish_and_clear();
     if writer.reader_gone {
         return Ok(());

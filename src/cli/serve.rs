@@ -13,7 +13,7 @@ use owo_colors::{OwoColorize, Stream};
 use tokio::net::TcpListener;
 
 use super::{Failure, farm_limits, print};
-use crate::config::{HttpSettings, JournalOptions, LimitOptions, PORT, PackageOptions, SWEEP_INTERVAL_MS};
+use crate::config::{HttpSettings, JournalOptions, LimitOptions, PORT, PackageOptions};
 use crate::farm::{Farm, Recovered};
 use crate::http;
 use crate::id::EnvironmentName;
@@ -120,7 +120,7 @@ async fn serve(
     let listener = TcpListener::bind(addresses).await.map_err(|err| cannot_listen(options, &err))?;
     let address = listener.local_addr().map_err(|err| Failure::internal(format!("failed to learn the port: {err}")))?;
     print(&format!("listening on http://{address}\n"))?;
-    let sweeping = tokio::spawn(sweep(Arc::clone(&farm)));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&farm), options.limits.sweep_interval_ms));
     let router = http::router(Arc::clone(&farm), http_settings(options, address));
     let serving = tokio::spawn(http::serve(listener, router, stop_requested()));
 
@@ -184,8 +184,9 @@ pub(super) async fn stop_requested() {
 }
 
 /// Ends episodes that nobody has used for long, and keeps the journal small.
-async fn sweep(farm: Arc<Farm>) {
-    let mut interval = tokio::time::interval(Duration::from_millis(SWEEP_INTERVAL_MS));
+async fn sweep(farm: Arc<Farm>, interval_ms: u64) {
+    let mut interval = tokio::time::interval(Duration::from_millis(interval_ms));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         let farm = Arc::clone(&farm);
@@ -242,6 +243,7 @@ fn http_settings(options: &Options, address: SocketAddr) -> HttpSettings {
         base_url: options.base_url.clone(),
         body_bytes_max: options.limits.body_bytes_max,
         scratch_episodes_max: options.limits.scratch_episodes_max,
+        ..HttpSettings::default()
     }
 }
 

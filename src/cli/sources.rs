@@ -12,6 +12,9 @@ use std::thread;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
+use super::packages::Loaded;
+use crate::farm;
+use crate::journal::JournalError;
 use crate::trajectory::{Trajectories, Trajectory, TrajectoryError};
 
 /// A trajectory from somewhere, or why there is none.
@@ -39,7 +42,8 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<(impl Iterator<Item = Sourced> 
         }
         bytes += metadata.len();
     }
-    let progress = progress(bytes);
+    let template = "{bar:24.cyan} {binary_bytes}/{binary_total_bytes}  {elapsed} of {duration}  {wide_msg}";
+    let progress = progress(bytes, template);
     let counted = progress.clone();
     let paths = paths.to_vec();
     Ok((paths.into_iter().flat_map(move |path| file(&path, &counted)), progress))
@@ -70,10 +74,35 @@ fn file(path: &Path, progress: &ProgressBar) -> Box<dyn Iterator<Item = Sourced>
     }
 }
 
+/// The trajectories of all episodes in a journal that no process has open, with a bar over them.
+///
+/// # Errors
+/// The journal can't be read.
+pub(super) fn journal<'e>(
+    directory: &Path,
+    environments: &'e Loaded<'e>,
+) -> Result<(impl Iterator<Item = Sourced> + Send + use<'e>, ProgressBar), Failure> {
+    let episodes = farm::journaled(directory).map_err(|err| match err {
+        JournalError::InUse { .. } => Failure::failed(format!(
+            "{err}; stop that server first, or fetch trajectories from it: GET /episodes/ID/trajectory"
+        )),
+        err => Failure::failed(err.to_string()),
+    })?;
+    let progress = progress(episodes.len() as u64, "{bar:24.cyan} {pos}/{len}  {elapsed} of {duration}  {wide_msg}");
+    let counted = progress.clone();
+    let sourced = episodes.into_iter().map(move |episode| {
+        counted.inc(1);
+        let file = format!("episode {}", episode.id);
+        let environment = environments.get(episode.environment().as_ref());
+        let found = environment.and_then(|environment| episode.trajectory(environment).map_err(str::to_owned));
+        Sourced { file, line: None, found }
+    });
+    Ok((sourced, progress))
+}
+
 /// A bar on stderr; hidden where that is no terminal.
-fn progress(bytes: u64) -> ProgressBar {
-    let progress = ProgressBar::new(bytes);
-    let template = "{bar:24.cyan} {binary_bytes}/{binary_total_bytes}  {elapsed} of {duration}  {wide_msg}";
+fn progress(length: u64, template: &str) -> ProgressBar {
+    let progress = ProgressBar::new(length);
     if let Ok(style) = ProgressStyle::with_template(template) {
         progress.set_style(style);
     }

@@ -3,16 +3,17 @@
 //! Everything that executes calls (episodes, reference solutions, walks) does so here, under [`Conditions`] that fix time,
 //! randomness and actor, so that the same calls give the same bytes wherever they run.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rusqlite::types::Value as SqlValue;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Problem;
 use super::environment::{Environment, Tool};
 use super::execute::{ExecuteError, Executed, Skipped, execute};
+use super::output::JsonText;
 use super::program::{INPUTS_SLOT, Program};
 use crate::clock;
 use crate::database::{Budget, Moment, Overlay};
@@ -47,11 +48,10 @@ pub struct State {
 }
 
 /// What an agent gets back from a call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
     /// The result: a JSON object that conforms to the tool's output schema.
-    Completed(Value),
+    Completed(JsonText),
     /// A rule of the environment refused the call; nothing changed.
     Rejected {
         /// Stable `snake_case` name of the refusal.
@@ -73,9 +73,9 @@ impl Observation {
     }
 
     /// The result, for a call that completed.
-    pub fn structured(&self) -> Option<&Value> {
+    pub fn structured(&self) -> Option<Value> {
         match self {
-            Self::Completed(result) => Some(result),
+            Self::Completed(result) => Some(result.value()),
             Self::Rejected { .. } | Self::InvalidArguments { .. } => None,
         }
     }
@@ -92,7 +92,7 @@ impl Observation {
     /// The observation as JSON: the result itself, or `{"error": {"code", "message"}}`.
     pub fn to_json(&self) -> Value {
         match self {
-            Self::Completed(result) => result.clone(),
+            Self::Completed(result) => result.value(),
             Self::Rejected { code, message } => json!({"error": {"code": code, "message": message}}),
             Self::InvalidArguments { problems } => {
                 let listed: Vec<String> =
@@ -104,9 +104,17 @@ impl Observation {
     }
 
     /// The observation as compact JSON text.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Completed(result) => result.to_string(),
+            Self::Completed(result) => Cow::Borrowed(result.as_str()),
+            Self::Rejected { .. } | Self::InvalidArguments { .. } => Cow::Owned(self.to_json().to_string()),
+        }
+    }
+
+    /// The observation as compact JSON text, for whoever needs nothing else of it.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Completed(result) => result.into_string(),
             Self::Rejected { .. } | Self::InvalidArguments { .. } => self.to_json().to_string(),
         }
     }

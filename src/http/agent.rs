@@ -227,8 +227,11 @@ fn in_live(live: Arc<LiveEpisode>, headers: &HeaderMap) -> Result<(Arc<Environme
     Ok((Arc::clone(live.environment()), Attached::Episode { live, recorder: None, key }))
 }
 
-async fn forward(front: &Front, environment: Arc<Environment>, attached: Attached, message: Message) -> Response {
+async fn forward(front: &Front, environment: Arc<Environment>, attached: Attached, mut message: Message) -> Response {
     let server = Server::new(environment, attached);
+    if let Some(answer) = message.answer(&server) {
+        return answer;
+    }
     let service = mcp::http_service(server, front.settings.body_bytes_max);
     let id = message.id.clone();
     let response = service.handle(message.into_request()).await.map(Body::new);

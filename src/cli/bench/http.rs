@@ -117,7 +117,7 @@ fn subjects(envs: &Path, scripts: &[Script], folder: &Path) -> Result<Vec<Subjec
         if let Some(call) = script.calls.first().filter(|call| !call.changes) {
             let mut episode = script.episode(0)?;
             let called = episode.call(call.tool.as_ref(), call.arguments.clone());
-            let text = called.map_err(|err| broken("a call failed", err))?.text();
+            let text = called.map_err(|err| broken("a call failed", err))?.into_text();
             reads.push((text.len(), script, call));
         }
     }
@@ -274,12 +274,7 @@ impl Server {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let _runtime = self.runtime.enter();
-        self.runtime.spawn(serving(TcpListener::from_std(listener)?));
-        Ok(address)
+        serve_on(&self.runtime, serving)
     }
 
     /// CPU time of the server's threads so far.
@@ -292,4 +287,17 @@ impl Server {
         let total: Option<Duration> = times.sum();
         total.filter(|total| !total.is_zero())
     }
+}
+
+/// Serves on a free port of this machine, on the runtime's threads.
+pub(super) fn serve_on<F>(runtime: &Runtime, serving: impl FnOnce(TcpListener) -> F) -> io::Result<SocketAddr>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let _runtime = runtime.enter();
+    runtime.spawn(serving(TcpListener::from_std(listener)?));
+    Ok(address)
 }
