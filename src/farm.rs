@@ -12,7 +12,6 @@ mod live;
 mod recovery;
 mod sleeper;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,14 +24,14 @@ use tracing::{debug, error, info, warn};
 use self::environments::Environments;
 pub use self::list::{EpisodeFilter, EpisodeSummary};
 pub use self::live::LiveEpisode;
-use self::live::Times;
+use self::live::{Times, creation};
 use self::recovery::Recovery;
 pub use self::recovery::{Journaled, journaled};
 use self::sleeper::{Sleeper, Slept};
 use crate::engine::environment::Environment;
-use crate::episode::{ENGINE_VERSION, Episode, EpisodeError, EpisodeLimits, EpisodeState};
+use crate::episode::{Episode, EpisodeError, EpisodeLimits, EpisodeState};
 use crate::id::{EnvironmentName, EpisodeId, TaskName, TokenName};
-use crate::journal::record::{Created, Ended, How, IdBytes, PackageOf, Record, Spec};
+use crate::journal::record::{Ended, How, IdBytes, Record};
 use crate::journal::{Journal, JournalError, JournalSettings, JournalStats};
 use crate::metrics::Metrics;
 use crate::package;
@@ -587,29 +586,4 @@ fn admit(episodes: &mut HashMap<EpisodeId, Held>, new: Vec<LiveEpisode>) -> Vec<
     let ids = new.iter().map(LiveEpisode::id).collect();
     episodes.extend(new.into_iter().map(|live| (live.id(), Held::Awake(Arc::new(live)))));
     ids
-}
-
-/// The creation of episodes as the journal has it.
-fn creation(created: &[LiveEpisode]) -> Record<'_> {
-    let mut packages: Vec<PackageOf<'_>> = Vec::new();
-    let mut specs = Vec::with_capacity(created.len());
-    for live in created {
-        let environment = live.environment();
-        let name = environment.name().as_ref();
-        let known = packages.iter().rposition(|package| package.environment == name);
-        let package = known.unwrap_or_else(|| {
-            packages.push(PackageOf { environment: Cow::Borrowed(name), digest: Cow::Borrowed(environment.digest()) });
-            packages.len() - 1
-        });
-        let episode = live.lock();
-        specs.push(Spec {
-            id: live.id().to_bytes(),
-            package: u32::try_from(package).unwrap_or(u32::MAX),
-            task: episode.task().map(|task| Cow::Owned(task.name().to_string())),
-            seed: episode.seed(),
-            actor: Cow::Owned(episode.actor().to_string()),
-            owner: live.owner().map(|owner| Cow::Borrowed(owner.as_ref())),
-        });
-    }
-    Record::Created(Created { engine_version: Cow::Borrowed(ENGINE_VERSION), packages, episodes: specs })
 }

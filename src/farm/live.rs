@@ -13,9 +13,9 @@ use super::Common;
 use crate::engine::environment::Environment;
 use crate::engine::state::Observation;
 use crate::engine::verify::Verdict;
-use crate::episode::{CallError, Episode, EpisodeState, IdempotencyKey, Prepared};
+use crate::episode::{CallError, ENGINE_VERSION, Episode, EpisodeState, IdempotencyKey, Prepared};
 use crate::id::{EpisodeId, TokenName};
-use crate::journal::record::{Called, Ended, How, Record};
+use crate::journal::record::{Called, Created, Ended, How, PackageOf, Record, Spec};
 use crate::metrics::{EnvironmentMetrics, Metrics, Outcome};
 
 /// A live episode: one call at a time.
@@ -341,4 +341,29 @@ fn outcome(called: &Result<Observation, CallError>) -> Outcome {
 /// Now, by the host's clock: how long an ended episode can still be looked at after a restart.
 pub(super) fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The creation of episodes as the journal has it.
+pub(super) fn creation(created: &[LiveEpisode]) -> Record<'_> {
+    let mut packages: Vec<PackageOf<'_>> = Vec::new();
+    let mut specs = Vec::with_capacity(created.len());
+    for live in created {
+        let environment = live.environment();
+        let name = environment.name().as_ref();
+        let known = packages.iter().rposition(|package| package.environment == name);
+        let package = known.unwrap_or_else(|| {
+            packages.push(PackageOf { environment: Cow::Borrowed(name), digest: Cow::Borrowed(environment.digest()) });
+            packages.len() - 1
+        });
+        let episode = live.lock();
+        specs.push(Spec {
+            id: live.id().to_bytes(),
+            package: u32::try_from(package).unwrap_or(u32::MAX),
+            task: episode.task().map(|task| Cow::Owned(task.name().to_string())),
+            seed: episode.seed(),
+            actor: Cow::Owned(episode.actor().to_string()),
+            owner: live.owner().map(|owner| Cow::Borrowed(owner.as_ref())),
+        });
+    }
+    Record::Created(Created { engine_version: Cow::Borrowed(ENGINE_VERSION), packages, episodes: specs })
 }
