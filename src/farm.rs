@@ -8,6 +8,7 @@
 
 mod environments;
 mod list;
+mod listings;
 mod live;
 mod recovery;
 mod sleeper;
@@ -23,6 +24,8 @@ use tracing::{debug, error, info, warn};
 
 use self::environments::Environments;
 pub use self::list::{EpisodeFilter, EpisodeSummary};
+use self::listings::Listings;
+pub use self::listings::{EnvironmentListing, TaskFilter, TaskListing, TaskPage, TaskPosition};
 pub use self::live::LiveEpisode;
 use self::live::{Times, creation};
 use self::recovery::Recovery;
@@ -193,6 +196,7 @@ pub struct Farm {
     limits: FarmLimits,
     common: Arc<Common>,
     environments: Environments,
+    listings: Listings,
     episodes: RwLock<HashMap<EpisodeId, Held>>,
     /// False while the journal is being read.
     ready: AtomicBool,
@@ -207,7 +211,8 @@ impl Farm {
         let environments = Environments::open(directory, limits.environments_max)?;
         let metrics = Arc::clone(environments.metrics());
         let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new(), metrics });
-        Ok(Self { limits, common, environments, episodes: RwLock::default(), ready: AtomicBool::new(true) })
+        let listings = Listings::default();
+        Ok(Self { limits, common, environments, listings, episodes: RwLock::default(), ready: AtomicBool::new(true) })
     }
 
     /// A farm that answers [`FarmError::Recovering`] to whatever concerns episodes until [`Farm::recover`] has been called.

@@ -6,6 +6,8 @@
 pub(crate) mod checks;
 pub mod diagnostic;
 pub mod files;
+pub mod outline;
+pub mod split;
 
 use std::path::{Path, PathBuf};
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Front;
+use super::auth::Caller;
 use super::body::{EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody, idempotency_key};
 use super::error::{ApiError, Code};
 use crate::config::EPISODES_PER_REQUEST_MAX;
@@ -173,6 +174,7 @@ impl EpisodeView {
 /// `POST /episodes`.
 pub(super) async fn create(
     State(front): State<Front>,
+    caller: Caller,
     headers: HeaderMap,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -191,7 +193,7 @@ pub(super) async fn create(
         owner: None,
     };
     let base_url = base_url(&front, &headers);
-    let created = front.farm.create_all(vec![spec; count])?;
+    let created = front.create(&caller, vec![spec; count])?;
     let episodes = created
         .into_iter()
         .map(|id| Ok(EpisodeView::of(id, &*front.farm.episode(&id)?, &base_url)))
@@ -234,6 +236,7 @@ pub(super) async fn call(
     JsonBody(request): JsonBody<CallRequest>,
 ) -> Result<Json<CallResult>, ApiError> {
     let live = front.episode(id).await?;
+    front.count_call(live.owner())?;
     let environment = Arc::clone(live.environment());
     let key = idempotency_key(&headers)?;
     let server = Server::new(environment, Attached::Episode { live, recorder: None, key });

@@ -62,8 +62,10 @@ impl Worker {
             let answer = client.post("/episodes", &body)?;
             assert_eq!(answer.status, 201, "{answer:?}");
             self.unknown_max -= 2;
-            let new = answer.ids().into_iter().map(|id| Mirror { id, here: self.fresh(), pending: None });
-            self.mirrors.extend(new);
+            for id in answer.ids() {
+                let here = self.fresh();
+                self.mirrors.push(Mirror { id, here, pending: None });
+            }
             return Ok(());
         }
         let at = choice as usize / 41 % self.mirrors.len();

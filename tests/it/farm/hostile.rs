@@ -30,7 +30,7 @@ fn connect(process: &Process) -> TcpStream {
 
 #[test]
 fn clients_that_stall_are_cut_off_and_hold_nobody_up() {
-    let timeouts = ["--header-read-timeout-ms", "200", "--body-read-timeout-ms", "200"];
+    let timeouts = ["--header-read-ms-max", "200", "--body-read-ms-max", "200"];
     let process = Process::start(&fixtures(), &timeouts);
     let halves = [
         "POST /episodes HT",

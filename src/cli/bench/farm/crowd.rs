@@ -18,7 +18,7 @@ use crate::cli::bench::load;
 use crate::cli::bench::memory::{CHANGES, changing_calls, resident_bytes, spec};
 use crate::cli::bench::report::{Budget, Group, Row};
 use crate::cli::bench::times::Times;
-use crate::config::HttpSettings;
+use crate::config::{ConnectionLimits, HttpSettings};
 use crate::farm::Farm;
 use crate::http;
 use crate::id::EpisodeId;
@@ -139,7 +139,9 @@ fn among_them(farm: &Arc<Farm>, ids: &[EpisodeId], work: &[Work<'_>], scale: Sca
     let server = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let client = Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let router = http::router(Arc::clone(farm), HttpSettings::default());
-    let address = super::super::http::serve_on(&server, |listener| http::serve(listener, router, pending()));
+    let address = super::super::http::serve_on(&server, |listener| {
+        http::serve(listener, router, ConnectionLimits::default(), pending())
+    });
     let address = address.map_err(failed)?;
     let reads = work.iter().map(|work| work.script.calls.iter().find(|call| !call.changes));
     let reads: Vec<Option<&Call>> = reads.collect();

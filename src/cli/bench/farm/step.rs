@@ -22,7 +22,7 @@ use crate::cli::bench::engine::Script;
 use crate::cli::bench::load::{self, Connection};
 use crate::cli::bench::report::{Budget, Group, Row};
 use crate::cli::bench::times::{Times, median};
-use crate::config::HttpSettings;
+use crate::config::{ConnectionLimits, HttpSettings};
 use crate::http;
 
 /// Connections at a time (the reach of the 99th percentile is stated for that many).
@@ -145,7 +145,9 @@ async fn step(
     measured: &mut Measured,
 ) -> io::Result<f64> {
     let router = http::router(Arc::clone(&kept.farm), HttpSettings::default());
-    let address = super::super::http::serve_on(server, |listener| http::serve(listener, router, pending()))?;
+    let address = super::super::http::serve_on(server, |listener| {
+        http::serve(listener, router, ConnectionLimits::default(), pending())
+    })?;
     let specs: Vec<&Value> = plans.iter().cycle().take(episodes).map(|plan| &plan.spec).collect();
     let request = load::post("/episodes", "", &json!({"episodes": specs}).to_string());
     let started = Instant::now();
