@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, Tool, ToolAnnotations};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::engine::state::Observation;
 use crate::episode::CallError;
 
 /// The result object of `tools/call`; REST's `/calls` answers with the same one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallResult {
     /// The observation as text; one block.
@@ -26,7 +27,7 @@ pub struct CallResult {
 }
 
 /// A text block of a result.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "text")]
 pub struct Text {
     /// Compact JSON.
