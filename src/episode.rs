@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 use tracing::error;
 
 use crate::clock;
+use crate::config::CALL_STEPS_MAX;
 use crate::engine::environment::{Environment, Tool};
 use crate::engine::execute::ExecuteError;
-use crate::engine::state::{Called, Conditions, Observation, State};
+use crate::engine::state::{CallLimits, Called, Conditions, Observation, State};
 use crate::engine::task::Task;
 use crate::engine::verify::{self, CheckResult, Verdict};
 use crate::id::{TaskName, ToolName};
@@ -58,12 +59,14 @@ pub struct EpisodeLimits {
     pub calls_max: usize,
     /// Wall-clock time of one call after which it is truncated.
     pub call_deadline: Duration,
+    /// Steps of SQLite's virtual machine that a call may take; past it the episode is faulted.
+    pub call_steps_max: u64,
 }
 
 impl Default for EpisodeLimits {
     /// 1,000 calls (reference solutions take a dozen, agents rarely over 100), and 10 s for a call that takes 50 us.
     fn default() -> Self {
-        Self { calls_max: 1_000, call_deadline: Duration::from_secs(10) }
+        Self { calls_max: 1_000, call_deadline: Duration::from_secs(10), call_steps_max: CALL_STEPS_MAX }
     }
 }
 
@@ -331,7 +334,7 @@ impl Episode {
         if self.calls.len() >= self.limits.calls_max {
             return Err(self.truncate("the limit of calls is reached"));
         }
-        let attempted = self.state.attempt(&environment, &self.conditions, found, &arguments, self.deadline());
+        let attempted = self.state.attempt(&environment, &self.conditions, found, &arguments, self.call_limits());
         let called = attempted.map_err(|err| self.stop(found.name(), &err))?;
         let recorded = Recorded {
             tool: u32::try_from(index).unwrap_or(u32::MAX),
@@ -370,16 +373,16 @@ impl Episode {
         if name.as_ref() != tool || !same {
             return Err(CallError::KeyReused { tool: name.to_string() });
         }
-        let deadline = self.deadline();
+        let limits = self.call_limits();
         let mut state = State::default();
         let replayed = self.calls[..number].iter().filter(|call| call.changed).try_for_each(|call| {
-            let again = call.again(&self.environment, &state, &self.conditions, deadline)?;
+            let again = call.again(&self.environment, &state, &self.conditions, limits)?;
             let (mut called, tool) = again;
             state.accept(&mut called, tool);
             Ok(())
         });
         let called =
-            replayed.and_then(|()| state.attempt(&self.environment, &self.conditions, found, arguments, deadline));
+            replayed.and_then(|()| state.attempt(&self.environment, &self.conditions, found, arguments, limits));
         match called {
             Ok(called) => Ok(Prepared { called, recorded: None }),
             Err(err) => {
@@ -389,8 +392,11 @@ impl Episode {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.limits.call_deadline)
+    fn call_limits(&self) -> CallLimits {
+        CallLimits {
+            steps_max: self.limits.call_steps_max,
+            deadline: Instant::now().checked_add(self.limits.call_deadline),
+        }
     }
 
     /// Ends the episode for what a call ran into.
@@ -409,14 +415,15 @@ impl Episode {
     /// doesn't go as it did, the episode is faulted, since nobody knows its state.
     pub(crate) fn resume(mut self, calls: Vec<Recorded>, ended: Option<Ended>) -> Self {
         let environment = Arc::clone(&self.environment);
+        let untimed = CallLimits { deadline: None, ..self.call_limits() };
         for (number, call) in calls.iter().enumerate().filter(|(_, call)| call.changed) {
-            let again = call.again(&environment, &self.state, &self.conditions, None);
+            let again = call.again(&environment, &self.state, &self.conditions, untimed);
             let went = match again {
                 Ok((mut called, tool)) if crc32fast::hash(called.observation.text().as_bytes()) == call.check => {
                     self.state.accept(&mut called, tool);
                     continue;
                 }
-                Ok((called, _)) => called.observation.text(),
+                Ok((called, _)) => called.observation.text().into_owned(),
                 Err(err) => err.to_string(),
             };
             error!(environment = %environment.name(), number, went, "an episode can't be rebuilt: a call goes another way than it did");
@@ -433,11 +440,6 @@ impl Episode {
             self.lifecycle = state;
         }
         self
-    }
-
-    /// The calls so far.
-    pub(crate) fn recorded(&self) -> &[Recorded] {
-        &self.calls
     }
 
     /// Back to the start: the initial database, no calls, live again.
@@ -535,13 +537,13 @@ impl Recorded {
         environment: &'e Environment,
         state: &State,
         conditions: &Conditions,
-        deadline: Option<Instant>,
+        limits: CallLimits,
     ) -> Result<(Called, &'e Tool), ExecuteError> {
         let unreadable = |message: String| ExecuteError::Fault { line: 0, message };
         let tool = environment.tools().get_index(self.tool as usize);
         let (_, tool) = tool.ok_or_else(|| unreadable(format!("there is no tool number {}", self.tool)))?;
         let arguments = serde_json::from_str(&self.arguments).map_err(|err| unreadable(err.to_string()))?;
-        let called = state.attempt(environment, conditions, tool, &arguments, deadline)?;
+        let called = state.attempt(environment, conditions, tool, &arguments, limits)?;
         Ok((called, tool))
     }
 }

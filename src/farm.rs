@@ -30,6 +30,7 @@ pub use self::list::{EpisodeFilter, EpisodeSummary};
 pub use self::live::LiveEpisode;
 use self::live::Times;
 use self::recovery::Recovery;
+pub use self::recovery::{Journaled, journaled};
 use self::sleeper::{Sleeper, Slept};
 use crate::engine::environment::Environment;
 use crate::episode::{ENGINE_VERSION, Episode, EpisodeError, EpisodeLimits, EpisodeState};

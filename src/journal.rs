@@ -196,8 +196,9 @@ impl Drop for Journal {
 /// # Errors
 /// See [`JournalError`].
 pub(crate) fn read(directory: &Path, mut each: impl FnMut(Record<'_>)) -> Result<(), JournalError> {
-    let _lock = lock(directory)?;
     let unusable = |source| JournalError::Directory { directory: directory.to_owned(), source };
+    fs::metadata(directory).map_err(unusable)?;
+    let _lock = lock(directory)?;
     for segment in Segment::all(directory).map_err(unusable)? {
         let extent = segment.read(|record, _| each(record))?;
         if let Some(damage) = extent.damage {

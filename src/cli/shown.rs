@@ -39,7 +39,7 @@ fn is_plain_word(text: &str) -> bool {
 /// An observation, indented: all of it, or its beginning.
 pub(super) fn observation(observation: &Observation, whole: bool) -> String {
     let text = match observation {
-        Observation::Completed(result) => pretty(result),
+        Observation::Completed(result) => pretty(&result.value()),
         Observation::Rejected { code, message } => {
             let label = format!("refused ({code})");
             format!("{}: {message}", label.if_supports_color(Stream::Stdout, |label| label.yellow()))

@@ -2,9 +2,8 @@
 
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{CachedStatement, Row};
-use serde_json::{Map, Value};
 
-use super::output::OutputError;
+use super::output::{JsonText, JsonWriter, OutputError};
 use super::program::{Action, Member, Piece, Program, Query, Refusal, Shape};
 use crate::database::{Bound, DatabaseError, Stop};
 
@@ -22,8 +21,8 @@ const QUOTED_LENGTH_MAX: usize = 200;
 pub(crate) enum Executed {
     /// It ran to its end and was committed.
     Completed {
-        /// The result.
-        result: Value,
+        /// The result: a JSON object.
+        result: JsonText,
         /// Whether it changed any row.
         changed: bool,
         /// The steps it skipped.
@@ -118,7 +117,7 @@ fn rejected(program: &Program, halt: Halt, slots: &[SqlValue], skipped: Skipped)
     }
 }
 
-fn run(program: &Program, bound: &Bound<'_>, slots: &mut [SqlValue], skipped: &mut Skipped) -> Result<Value, Halt> {
+fn run(program: &Program, bound: &Bound<'_>, slots: &mut [SqlValue], skipped: &mut Skipped) -> Result<JsonText, Halt> {
     for (index, step) in program.steps.iter().enumerate() {
         if let Some(when) = &step.when
             && !condition(when, bound, slots)?
@@ -139,13 +138,17 @@ fn run(program: &Program, bound: &Bound<'_>, slots: &mut [SqlValue], skipped: &m
             }
         }
     }
-    let mut result = Map::with_capacity(program.members.len());
+    let mut result = JsonWriter::new();
     let mut bytes = 0;
+    let mut before = "{";
     for member in &program.members {
-        let value = member_value(member, bound, slots, &mut bytes)?;
-        result.insert(member.name.clone(), value);
+        result.raw(before);
+        before = ",";
+        result.key(&member.name);
+        write_member(member, bound, slots, &mut result, &mut bytes)?;
     }
-    Ok(Value::Object(result))
+    result.raw(if before == "{" { "{}" } else { "}" });
+    Ok(result.finish())
 }
 
 fn prepared<'b>(query: &Query, bound: &'b Bound<'_>, slots: &[SqlValue]) -> Result<CachedStatement<'b>, Halt> {
@@ -193,45 +196,69 @@ fn bind_row(query: &Query, into: &[usize], bound: &Bound<'_>, slots: &mut [SqlVa
     if found { Ok(()) } else { Err(fault(query, "a let gave no row")) }
 }
 
-fn member_value(member: &Member, bound: &Bound<'_>, slots: &[SqlValue], bytes: &mut usize) -> Result<Value, Halt> {
+fn write_member(
+    member: &Member,
+    bound: &Bound<'_>,
+    slots: &[SqlValue],
+    result: &mut JsonWriter,
+    bytes: &mut usize,
+) -> Result<(), Halt> {
     let query = &member.query;
     let mut statement = prepared(query, bound, slots)?;
     let mut rows = statement.raw_query();
-    let mut values = Vec::new();
+    let mut count = 0;
+    if member.shape == Shape::Rows {
+        result.raw("[");
+    }
     while let Some(row) = rows.next().map_err(|err| halt(&err, query, bound))? {
-        if member.shape != Shape::Rows && !values.is_empty() {
+        if member.shape != Shape::Rows && count > 0 {
             return Err(fault(query, "gave more than one row"));
         }
-        if values.len() == ROWS_MAX {
+        if count == ROWS_MAX {
             return Err(too_large(&format!("{} has more than {ROWS_MAX} rows", member.name)));
         }
-        values.push(row_value(member, row, bound, bytes)?);
+        if count > 0 {
+            result.raw(",");
+        }
+        write_row(member, row, bound, result, bytes)?;
+        count += 1;
         if *bytes > RESULT_BYTES_MAX {
             return Err(too_large(&format!("it has more than {RESULT_BYTES_MAX} bytes")));
         }
     }
     match member.shape {
-        Shape::Rows => Ok(Value::Array(values)),
-        Shape::Row { optional: true } => Ok(values.pop().unwrap_or(Value::Null)),
-        Shape::Row { optional: false } | Shape::Value => values.pop().ok_or_else(|| fault(query, "gave no row")),
+        Shape::Rows => result.raw("]"),
+        Shape::Row { optional: true } if count == 0 => result.raw("null"),
+        Shape::Row { .. } | Shape::Value if count == 0 => return Err(fault(query, "gave no row")),
+        Shape::Row { .. } | Shape::Value => {}
     }
+    Ok(())
 }
 
-fn row_value(member: &Member, row: &Row<'_>, bound: &Bound<'_>, bytes: &mut usize) -> Result<Value, Halt> {
+fn write_row(
+    member: &Member,
+    row: &Row<'_>,
+    bound: &Bound<'_>,
+    result: &mut JsonWriter,
+    bytes: &mut usize,
+) -> Result<(), Halt> {
     const CELL_BYTES: usize = 16;
     let query = &member.query;
-    let output = |err: OutputError| fault(query, &err.to_string());
-    let mut object = Map::with_capacity(member.columns.len());
-    for (index, column) in member.columns.iter().enumerate() {
+    let single = member.shape == Shape::Value;
+    let columns = if single { &member.columns[..1] } else { &member.columns };
+    for (index, column) in columns.iter().enumerate() {
         let cell = row.get_ref(index).map_err(|err| halt(&err, query, bound))?;
         *bytes += CELL_BYTES + cell.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
-        let value = column.value(cell).map_err(output)?;
-        if member.shape == Shape::Value {
-            return Ok(value);
+        if !single {
+            result.raw(if index == 0 { "{" } else { "," });
+            result.key(&column.name);
         }
-        object.insert(column.name.clone(), value);
+        column.write(cell, result).map_err(|err: OutputError| fault(query, &err.to_string()))?;
     }
-    Ok(Value::Object(object))
+    if !single {
+        result.raw("}");
+    }
+    Ok(())
 }
 
 fn too_large(what: &str) -> Halt {

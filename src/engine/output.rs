@@ -1,9 +1,78 @@
-//! Results of a call: rows as JSON, and the schema they conform to.
+//! Results of a call: rows as JSON text, and the schema they conform to.
+//!
+//! A result is sent as text and, raw, as structured content, and hashed into the journal; so it is written as text at once.
+//! Whoever must look into it (checks, schemas, arguments taken from it) asks for [`JsonText::value`].
+
+use std::fmt;
 
 use rusqlite::types::ValueRef;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::program::{Member, Shape};
+
+/// Deepest JSON in a column. Readers give up at 128 levels, and a column lies within a row, a list, a result and a message.
+const JSON_DEPTH_MAX: usize = 120;
+
+/// A result as compact JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonText(String);
+
+impl JsonText {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text itself.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
+    /// What the text says. Written again it gives the same text: numbers are read to the last bit (`float_roundtrip`).
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for JsonText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Writes JSON piece by piece. Commas and brackets are the caller's.
+#[derive(Debug)]
+pub(crate) struct JsonWriter(Vec<u8>);
+
+impl JsonWriter {
+    /// Room for the usual result; longer ones make it grow.
+    const BYTES_USUAL: usize = 1 << 10;
+
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(Self::BYTES_USUAL))
+    }
+
+    /// Text that is JSON already.
+    pub(crate) fn raw(&mut self, json: &str) {
+        self.0.extend_from_slice(json.as_bytes());
+    }
+
+    /// The name of a member, and the colon behind it.
+    pub(crate) fn key(&mut self, name: &str) {
+        self.serialize(name);
+        self.0.push(b':');
+    }
+
+    fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) {
+        // Neither scalars nor values fail to serialize, nor does a vector refuse to grow.
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    pub(crate) fn finish(self) -> JsonText {
+        JsonText(String::from_utf8(self.0).unwrap_or_default())
+    }
+}
 
 /// A JSON type a column can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,28 +197,40 @@ pub(crate) enum OutputError {
 }
 
 impl Column {
-    /// The JSON value of a cell in this column.
-    pub(crate) fn value(&self, cell: ValueRef<'_>) -> Result<Value, OutputError> {
+    /// Writes a cell of this column as JSON.
+    pub(crate) fn write(&self, cell: ValueRef<'_>, out: &mut JsonWriter) -> Result<(), OutputError> {
         let column = || self.name.clone();
         match cell {
-            ValueRef::Null => Ok(Value::Null),
-            ValueRef::Integer(number @ (0 | 1)) if self.boolean => Ok(Value::Bool(number == 1)),
-            ValueRef::Integer(number) if self.boolean => Err(OutputError::Boolean { column: column(), number }),
-            ValueRef::Integer(number) => Ok(Value::from(number)),
-            ValueRef::Real(number) => serde_json::Number::from_f64(number)
-                .map(Value::Number)
-                .ok_or_else(|| OutputError::NotFinite { column: column() }),
+            ValueRef::Null => out.raw("null"),
+            ValueRef::Integer(0) if self.boolean => out.raw("false"),
+            ValueRef::Integer(1) if self.boolean => out.raw("true"),
+            ValueRef::Integer(number) if self.boolean => return Err(OutputError::Boolean { column: column(), number }),
+            ValueRef::Integer(number) => out.serialize(&number),
+            ValueRef::Real(number) if number.is_finite() => out.serialize(&number),
+            ValueRef::Real(_) => return Err(OutputError::NotFinite { column: column() }),
             ValueRef::Text(bytes) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| OutputError::Encoding { column: column() })?;
                 if self.json {
-                    let text = || text.to_owned();
-                    serde_json::from_slice(bytes).map_err(|_| OutputError::Json { column: column(), text: text() })
+                    // As the episode's database has it, but compact and with each member once.
+                    let value: Option<Value> = serde_json::from_str(text).ok();
+                    let value = value.filter(|value| depth(value) <= JSON_DEPTH_MAX);
+                    out.serialize(&value.ok_or_else(|| OutputError::Json { column: column(), text: text.to_owned() })?);
                 } else {
-                    Ok(Value::String(text.to_owned()))
+                    out.serialize(text);
                 }
             }
-            ValueRef::Blob(_) => Err(OutputError::Blob { column: column() }),
+            ValueRef::Blob(_) => return Err(OutputError::Blob { column: column() }),
         }
+        Ok(())
+    }
+}
+
+/// How deep lists and objects lie in each other.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

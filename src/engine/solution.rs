@@ -42,7 +42,7 @@ impl PlayedSolution {
 pub(crate) fn observed(calls: &[Played]) -> Vec<(String, Value)> {
     let mut values = Vec::new();
     for result in calls.iter().filter_map(|call| call.observation.structured()) {
-        collect("", result, &mut values);
+        collect("", &result, &mut values);
     }
     values
 }
@@ -102,7 +102,7 @@ pub(crate) fn play(
             return Err(SolutionError::Refused {
                 call: index,
                 tool: call.tool.clone(),
-                text: called.observation.text(),
+                text: called.observation.into_text(),
             });
         }
         calls.push(Played {
@@ -129,7 +129,7 @@ pub(super) fn observe(environment: &Environment) -> Vec<(ToolName, Value)> {
         let Ok(played) = play(environment, task, &conditions, State::default()) else { continue };
         for call in played.calls {
             if let Observation::Completed(result) = call.observation {
-                observed.push((call.tool, result));
+                observed.push((call.tool, result.value()));
             }
         }
     }
@@ -161,7 +161,7 @@ pub(crate) fn resolve(environment: &Environment, source: &Source, earlier: &[Pla
         Source::From { call, path } => {
             let observation = earlier.get(*call).and_then(|played| played.observation.structured());
             let observation = observation.ok_or_else(|| format!("call {call} gave no result"))?;
-            find(observation, path).cloned().ok_or_else(|| format!("call {call} gave nothing at {path}"))
+            find(&observation, path).cloned().ok_or_else(|| format!("call {call} gave nothing at {path}"))
         }
         Source::Derived(sql) => derive(environment, sql, earlier),
     }
@@ -193,7 +193,7 @@ fn derive(environment: &Environment, sql: &str, earlier: &[Played]) -> Result<Va
         let call = parameter.strip_prefix(":obs").and_then(|call| call.parse::<usize>().ok());
         let played = call.and_then(|call| earlier.get(call));
         let played = played.ok_or_else(|| format!("{parameter} is no earlier observation"))?;
-        prepared.raw_bind_parameter(index + 1, played.observation.text()).map_err(|err| err.to_string())?;
+        prepared.raw_bind_parameter(index + 1, &*played.observation.text()).map_err(|err| err.to_string())?;
     }
     let mut rows = prepared.raw_query();
     let row = rows.next().map_err(|err| err.to_string())?.ok_or("the derived SQL gave no row")?;

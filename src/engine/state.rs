@@ -3,23 +3,21 @@
 //! Everything that executes calls (episodes, reference solutions, walks) does so here, under [`Conditions`] that fix time,
 //! randomness and actor, so that the same calls give the same bytes wherever they run.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rusqlite::types::Value as SqlValue;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Problem;
 use super::environment::{Environment, Tool};
 use super::execute::{ExecuteError, Executed, Skipped, execute};
+use super::output::JsonText;
 use super::program::{INPUTS_SLOT, Program};
 use crate::clock;
+use crate::config::CALL_STEPS_MAX;
 use crate::database::{Budget, Moment, Overlay};
-
-/// Work a call may do, in SQLite virtual-machine steps: some 100 ms. The heaviest tool of the shipped environments takes
-/// 20,000; a runaway query ends here, the same way on every machine.
-pub const STEPS_MAX: u64 = 5_000_000;
 
 /// Pages an episode may have written: 16 MiB of its own data, where a long episode has some 100 KiB.
 pub const PAGES_MAX: usize = 16 << 10;
@@ -35,6 +33,27 @@ pub struct Conditions {
     pub actor: Value,
 }
 
+/// What a call may take.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// Steps of SQLite's virtual machine.
+    pub steps_max: u64,
+    /// When it ends at the latest.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self { steps_max: CALL_STEPS_MAX, deadline: None }
+    }
+}
+
+impl CallLimits {
+    fn budget(self) -> Budget {
+        Budget { steps_max: self.steps_max, deadline: self.deadline, pages_max: PAGES_MAX }
+    }
+}
+
 /// What a call moves.
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -47,11 +66,10 @@ pub struct State {
 }
 
 /// What an agent gets back from a call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Observation {
     /// The result: a JSON object that conforms to the tool's output schema.
-    Completed(Value),
+    Completed(JsonText),
     /// A rule of the environment refused the call; nothing changed.
     Rejected {
         /// Stable `snake_case` name of the refusal.
@@ -73,9 +91,9 @@ impl Observation {
     }
 
     /// The result, for a call that completed.
-    pub fn structured(&self) -> Option<&Value> {
+    pub fn structured(&self) -> Option<Value> {
         match self {
-            Self::Completed(result) => Some(result),
+            Self::Completed(result) => Some(result.value()),
             Self::Rejected { .. } | Self::InvalidArguments { .. } => None,
         }
     }
@@ -92,7 +110,7 @@ impl Observation {
     /// The observation as JSON: the result itself, or `{"error": {"code", "message"}}`.
     pub fn to_json(&self) -> Value {
         match self {
-            Self::Completed(result) => result.clone(),
+            Self::Completed(result) => result.value(),
             Self::Rejected { code, message } => json!({"error": {"code": code, "message": message}}),
             Self::InvalidArguments { problems } => {
                 let listed: Vec<String> =
@@ -104,9 +122,17 @@ impl Observation {
     }
 
     /// The observation as compact JSON text.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Completed(result) => result.to_string(),
+            Self::Completed(result) => Cow::Borrowed(result.as_str()),
+            Self::Rejected { .. } | Self::InvalidArguments { .. } => Cow::Owned(self.to_json().to_string()),
+        }
+    }
+
+    /// The observation as compact JSON text, for whoever needs nothing else of it.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Completed(result) => result.into_string(),
             Self::Rejected { .. } | Self::InvalidArguments { .. } => self.to_json().to_string(),
         }
     }
@@ -149,7 +175,8 @@ impl State {
         arguments: &Map<String, Value>,
         deadline: Option<Instant>,
     ) -> Result<Called, ExecuteError> {
-        let mut called = self.attempt(environment, conditions, tool, arguments, deadline)?;
+        let limits = CallLimits { deadline, ..CallLimits::default() };
+        let mut called = self.attempt(environment, conditions, tool, arguments, limits)?;
         self.accept(&mut called, tool);
         Ok(called)
     }
@@ -161,7 +188,7 @@ impl State {
         conditions: &Conditions,
         tool: &Tool,
         arguments: &Map<String, Value>,
-        deadline: Option<Instant>,
+        limits: CallLimits,
     ) -> Result<Called, ExecuteError> {
         let values = match tool.inputs().bind(arguments) {
             Ok(values) => values,
@@ -169,7 +196,7 @@ impl State {
         };
         let program = tool.program();
         let slots = self.slots(conditions, program, arguments, values);
-        let mut bound = environment.pool().bind(&self.overlay, self.moment(conditions), budget(deadline))?;
+        let mut bound = environment.pool().bind(&self.overlay, self.moment(conditions), limits.budget())?;
         Ok(match execute(program, &mut bound, slots)? {
             Executed::Completed { result, changed, skipped } => Called {
                 observation: Observation::Completed(result),
@@ -219,7 +246,7 @@ impl State {
     }
 }
 
-/// The budget of a call.
+/// The budget of what checks and judges execute.
 pub(crate) fn budget(deadline: Option<Instant>) -> Budget {
-    Budget { steps_max: STEPS_MAX, deadline, pages_max: PAGES_MAX }
+    CallLimits { deadline, ..CallLimits::default() }.budget()
 }

@@ -44,13 +44,22 @@ pub struct EpisodeSummary {
 
 impl EpisodeFilter {
     fn matches(&self, held: &Held) -> bool {
-        let (environment, owner) = match held {
-            Held::Awake(live) => (live.environment().name(), live.owner()),
-            Held::Asleep(sleeper) => (&sleeper.origin.environment, sleeper.owner.as_ref()),
+        let environment = match held {
+            Held::Awake(live) => live.environment().name(),
+            Held::Asleep(sleeper) => &sleeper.origin.environment,
         };
         self.environment.as_ref().is_none_or(|name| name == environment)
-            && self.owner.as_ref().is_none_or(|name| Some(name) == owner)
+            && self.owner.as_ref().is_none_or(|name| Some(name) == held.owner())
             && self.state.is_none_or(|state| state == held.times().state())
+    }
+}
+
+impl Held {
+    fn owner(&self) -> Option<&TokenName> {
+        match self {
+            Self::Awake(live) => live.owner(),
+            Self::Asleep(sleeper) => sleeper.owner.as_ref(),
+        }
     }
 }
 
@@ -71,6 +80,23 @@ impl Farm {
         }
         found.sort_unstable_by_key(|(id, _)| *id);
         found.iter().map(|(_, held)| self.summary(held)).collect()
+    }
+
+    /// How many episodes match.
+    pub fn count(&self, filter: &EpisodeFilter) -> usize {
+        let episodes = self.episodes.read().unwrap_or_else(PoisonError::into_inner);
+        episodes.values().filter(|held| filter.matches(held)).count()
+    }
+
+    /// Name of the token that made an episode. Asking neither wakes it nor keeps it from expiring.
+    ///
+    /// # Errors
+    /// There is none with that id.
+    pub fn owner(&self, id: &EpisodeId) -> Result<Option<TokenName>, super::FarmError> {
+        self.require_ready()?;
+        let episodes = self.episodes.read().unwrap_or_else(PoisonError::into_inner);
+        let held = episodes.get(id).ok_or(super::FarmError::UnknownEpisode)?;
+        Ok(held.owner().cloned())
     }
 
     /// What a list says of an episode, which isn't woken for it.

@@ -1,20 +1,26 @@
 //! What the journal's records come to: the episodes there were when the process ended.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tracing::{error, info};
 
 use super::sleeper::{Origin, Slept};
-use crate::episode::{ENGINE_VERSION, Ended, EpisodeState, IdempotencyKey, Recorded};
+use crate::engine::environment::Environment;
+use crate::episode::{ENGINE_VERSION, Ended, EpisodeLimits, EpisodeState, IdempotencyKey, Recorded};
 use crate::id::{EnvironmentName, EpisodeId, TaskName, TokenName};
 use crate::journal::record::{self, Created, How, IdBytes, Record};
+use crate::journal::{self, JournalError};
+use crate::trajectory::Trajectory;
 
 /// Episodes as far as the records read so far tell.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     episodes: HashMap<EpisodeId, Slept>,
     origins: Vec<Arc<Origin>>,
+    /// Episodes that were closed are kept as well.
+    keeps_closed: bool,
     /// Records that don't fit what came before. There are none unless a file was tampered with or envfarm has a defect.
     pub(super) misfits: u64,
 }
@@ -38,8 +44,10 @@ impl Recovery {
                 true
             }
             Record::Removed { ids } => {
-                for id in ids {
-                    self.episodes.remove(&EpisodeId::from_bytes(id));
+                if !self.keeps_closed {
+                    for id in ids {
+                        self.episodes.remove(&EpisodeId::from_bytes(id));
+                    }
                 }
                 true
             }
@@ -140,4 +148,46 @@ impl Recovery {
         slept.ended = Some(Ended { state, judged });
         slept.ended_at_ms = ended.at_ms;
     }
+}
+
+/// An episode in a journal that no process has open.
+#[derive(Debug)]
+pub struct Journaled {
+    /// Its id.
+    pub id: EpisodeId,
+    slept: Slept,
+}
+
+impl Journaled {
+    /// Its environment.
+    pub fn environment(&self) -> &EnvironmentName {
+        &self.slept.origin.environment
+    }
+
+    /// Its trajectory; the calls are made again for it.
+    ///
+    /// # Errors
+    /// Why that isn't possible: the package has changed, or a call goes another way than it did.
+    pub fn trajectory(self, environment: Arc<Environment>) -> Result<Trajectory, &'static str> {
+        if environment.digest() != self.slept.origin.digest {
+            return Err("its package has changed since it began");
+        }
+        let rebuilt =
+            self.slept.rebuild(environment, EpisodeLimits { calls_max: usize::MAX, ..EpisodeLimits::default() });
+        let episode = rebuilt.map_err(|_| "its task or actor is gone")?;
+        episode.trajectory().map_err(|_| "a call goes another way than it did")
+    }
+}
+
+/// All episodes in a journal, in the order of their ids; those that were closed too, until the journal is rewritten without them.
+///
+/// # Errors
+/// The journal can't be read, or a process has it open.
+pub fn journaled(directory: &Path) -> Result<Vec<Journaled>, JournalError> {
+    let mut recovery = Recovery { keeps_closed: true, ..Recovery::default() };
+    journal::read(directory, |record| recovery.apply(record))?;
+    let mut found: Vec<Journaled> =
+        recovery.into_episodes().into_iter().map(|(id, slept)| Journaled { id, slept }).collect();
+    found.sort_unstable_by_key(|journaled| journaled.id);
+    Ok(found)
 }

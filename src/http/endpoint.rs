@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Front;
+use super::auth::Caller;
 use super::body::{EnvironmentNamePath, EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody, Parameters};
 use super::error::{ApiError, Code, ErrorResponse};
 
@@ -191,6 +192,8 @@ pub(super) trait Input {
 impl Input for State<Front> {}
 
 impl Input for HeaderMap {}
+
+impl Input for Caller {}
 
 impl Input for EpisodePath {
     fn describe(description: &mut Description<'_>) {

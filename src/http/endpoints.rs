@@ -92,6 +92,7 @@ fn of_all_episodes() -> Vec<Endpoint> {
             Code::UnknownTask,
             Code::UnknownActor,
             Code::AtCapacity,
+            Code::QuotaExceeded,
             Code::Recovering,
         ]),
         Endpoint::new(
@@ -129,7 +130,7 @@ fn of_one_episode() -> Vec<Endpoint> {
             about("call_tool", "Call a tool: MCP's tools/call without MCP"),
             episodes::call,
         )
-        .errors(&[Code::UnknownTool, Code::EnvironmentFault]),
+        .errors(&[Code::UnknownTool, Code::RateLimited, Code::EnvironmentFault]),
         Endpoint::new(
             Method::POST,
             "/episodes/{id}/reset",
@@ -143,7 +144,7 @@ fn of_one_episode() -> Vec<Endpoint> {
             about("fork_episode", "Copy an episode as it is now; the copies are live"),
             create::fork,
         )
-        .errors(&[Code::AtCapacity, Code::EnvironmentFault]),
+        .errors(&[Code::AtCapacity, Code::QuotaExceeded, Code::EnvironmentFault]),
         Endpoint::new(
             Method::POST,
             "/episodes/{id}/verify",

@@ -69,6 +69,14 @@ pub(super) enum Code {
     EpisodeFaulted,
     /// The Idempotency-Key header can't be one.
     InvalidIdempotencyKey,
+    /// The request carries no token, or one that isn't known.
+    Unauthorized,
+    /// The request takes the admin token and carries another.
+    AdminOnly,
+    /// The token has as many live episodes as it may have.
+    QuotaExceeded,
+    /// The token's episodes make more calls than they may.
+    RateLimited,
     /// Something on the server's side failed.
     Internal,
 }
@@ -104,6 +112,10 @@ impl Code {
             Self::Recovering => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
             Self::EpisodeFaulted => (StatusCode::GONE, "episode_faulted"),
             Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::AdminOnly => (StatusCode::FORBIDDEN, "admin_only"),
+            Self::QuotaExceeded => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -226,8 +238,18 @@ impl ApiError {
     }
 
     fn with_headers(&self, mut response: Response) -> Response {
-        if matches!(self.code, Code::AtCapacity | Code::NotRecorded | Code::Recovering) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        let retry_after_s = match self.code {
+            Code::AtCapacity | Code::NotRecorded | Code::Recovering | Code::QuotaExceeded => Some(RETRY_AFTER_S),
+            // The quota is per second, and the header knows no less.
+            Code::RateLimited => Some(1),
+            _ => None,
+        };
+        if let Some(retry_after_s) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
+        }
+        if self.code == Code::Unauthorized {
+            let challenge = HeaderValue::from_static("Bearer realm=\"envfarm\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -150,12 +150,13 @@ impl Guard {
     }
 }
 
-/// Refuses requests that the guard doesn't let through, and answers none that changes something before that is as durable as
+/// Refuses requests that the guard or `auth` don't let through, and answers none that changes something before that is as durable as
 /// was asked for; stands before every route.
-pub(super) async fn check(State(front): State<Front>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(front): State<Front>, mut request: Request, next: Next) -> Response {
     let json_rpc = super::speaks_json_rpc(request.uri());
     let changes = request.method() != Method::GET;
-    let refused = match front.guard.check(request.uri(), request.headers()) {
+    let checked = front.guard.check(request.uri(), request.headers());
+    let refused = match checked.and_then(|()| front.auth.admit(&mut request)) {
         Ok(()) => {
             let response = next.run(request).await;
             match front.farm.settled().await {

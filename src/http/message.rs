@@ -1,4 +1,4 @@
-//! Reading one MCP message: just enough of it to know where it goes. rmcp reads the rest.
+//! Reading one MCP message: a plain call as a whole, of any other just enough to know where it goes. rmcp reads the rest.
 
 use std::borrow::Cow;
 
@@ -14,6 +14,7 @@ use serde_json::error::Category;
 use super::Front;
 use super::body::{expect_json, first_byte, read};
 use super::error::{ApiError, Code};
+use crate::mcp::{self, PlainCall, Server};
 
 /// The first protocol revision without sessions. Revisions are dates, so they compare as text.
 const STATELESS_SINCE: &str = "2026-07-28";
@@ -38,11 +39,13 @@ pub(super) struct Message {
     /// The JSON-RPC id, echoed in errors; absent in a notification.
     pub(super) id: Option<Value>,
     /// The JSON-RPC method; absent in a response.
-    pub(super) method: Option<String>,
+    pub(super) method: Option<Cow<'static, str>>,
     /// Which protocol era the message is of.
     pub(super) era: Era,
     /// The client's name for itself, where a stateless message gives one.
     pub(super) client_name: Option<String>,
+    /// The call that the message is, where it is one with nothing unusual about it.
+    plain: Option<PlainCall>,
 }
 
 #[derive(Deserialize)]
@@ -82,13 +85,52 @@ impl Message {
         let body = read(body, front).await;
         let acceptable = expect_json(&parts.headers).and_then(|()| expect_json_accepted(&parts.headers));
         let body = acceptable.and(body).map_err(|error| error.into_json_rpc(None))?;
+        let plain = if front.settings.hot_path { PlainCall::read(&body) } else { None };
+        if let Some(call) = plain {
+            return Ok(Self::of_call(parts, body, call));
+        }
         let envelope = parse(&body).map_err(|error| error.into_json_rpc(None))?;
         let meta = envelope.params.and_then(|params| params.meta);
-        let method = envelope.method.map(Cow::into_owned);
+        let method = envelope.method.map(|method| Cow::Owned(method.into_owned()));
         let stated = meta.as_ref().and_then(|meta| meta.protocol_version.as_deref());
         let era = era(&parts.headers, method.as_deref(), stated);
         let client_name = meta.and_then(|meta| meta.client_info).and_then(|client| client.name).map(Cow::into_owned);
-        Ok(Self { id: envelope.id, method, era, client_name, parts, body })
+        Ok(Self { id: envelope.id, method, era, client_name, parts, body, plain: None })
+    }
+
+    fn of_call(parts: Parts, body: Bytes, call: PlainCall) -> Self {
+        let stated = call.says_stateless().then_some(STATELESS_SINCE);
+        Self {
+            id: Some(call.id()),
+            method: Some(Cow::Borrowed("tools/call")),
+            era: era(&parts.headers, Some("tools/call"), stated),
+            client_name: call.client_name().map(str::to_owned),
+            parts,
+            body,
+            plain: Some(call),
+        }
+    }
+
+    /// The answer to a call that needn't go through rmcp.
+    pub(super) fn answer(&mut self, server: &Server) -> Option<Response> {
+        let call = self.plain.take()?;
+        let once = |name: &str| {
+            let mut values = self.parts.headers.get_all(name).iter();
+            match (values.next(), values.next()) {
+                (None, _) => mcp::Header::Absent,
+                (Some(value), None) => value.to_str().map_or(mcp::Header::Odd, mcp::Header::Once),
+                (Some(_), Some(_)) => mcp::Header::Odd,
+            }
+        };
+        let headers = mcp::Headers {
+            protocol_version: once("mcp-protocol-version"),
+            method: once("mcp-method"),
+            name: once("mcp-name"),
+        };
+        let body = server.answer(call, &headers)?;
+        let mut response = Response::new(Body::from(body));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Some(response)
     }
 
     /// The message's headers.

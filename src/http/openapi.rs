@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::auth;
 use super::endpoint::{AnyObject, Endpoint, Schemas};
 use super::endpoints::endpoints;
 use super::error::{ApiError, Code};
@@ -51,7 +52,14 @@ pub(crate) fn document() -> Value {
         },
         "tags": tags,
         "paths": paths,
-        "components": {"schemas": schemas.into_definitions()},
+        "components": {
+            "schemas": schemas.into_definitions(),
+            "securitySchemes": {"token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "Where the server was started with tokens: a trainer's or the administrator's.",
+            }},
+        },
     })
 }
 
@@ -70,6 +78,13 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
     }
     let (mut responses, mut errors) = (description.answers, description.errors);
     errors.extend(EVERYWHERE);
+    operation["security"] = match auth::needs_token(endpoint.path) {
+        true => {
+            errors.push(Code::Unauthorized);
+            json!([{}, {"token": []}])
+        }
+        false => json!([]),
+    };
     if endpoint.method != Method::GET {
         errors.push(Code::NotRecorded);
     }

@@ -15,7 +15,7 @@ use super::{CACHE_TTL_MS, Server};
 use crate::episode::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey};
 
 /// Where a result's `_meta` names the server (specification 2026-07-28).
-const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+pub(super) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 
 /// Where the `_meta` of `tools/call` names the call, so that sending it again doesn't make it again.
 const IDEMPOTENCY_KEY: &str = "envfarm/idempotencyKey";

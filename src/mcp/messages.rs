@@ -4,34 +4,71 @@ use std::sync::Arc;
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, Tool, ToolAnnotations};
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::{Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use crate::engine::environment::{self, Annotations, Environment};
 use crate::engine::state::Observation;
 use crate::episode::CallError;
 
-/// The result object of `tools/call`; REST's `/calls` answers with the same one.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+/// The result object of `tools/call`; REST's `/calls` answers with the same one. The observation is its one block of text
+/// and, where the call completed, its structured content: a refusal has none, since clients validate `structuredContent`
+/// against the tool's outputSchema even where `isError` is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallResult {
-    /// The observation as text; one block.
-    pub content: [Text; 1],
-    /// The observation as JSON, where the call completed. A refusal has none: clients validate `structuredContent`
-    /// against the tool's outputSchema even where `isError` is set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub structured_content: Option<Value>,
+    /// The observation as compact JSON.
+    text: String,
     /// True where the call was refused; nothing has changed then.
-    pub is_error: bool,
+    is_error: bool,
+}
+
+impl Serialize for CallResult {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut result = serializer.serialize_struct("CallResult", 3)?;
+        result.serialize_field("content", &[Text { text: &self.text }])?;
+        if self.is_error {
+            result.skip_field("structuredContent")?;
+        } else {
+            let raw: &RawValue = serde_json::from_str(&self.text).map_err(serde::ser::Error::custom)?;
+            result.serialize_field("structuredContent", raw)?;
+        }
+        result.serialize_field("isError", &self.is_error)?;
+        result.end()
+    }
+}
+
+/// What [`CallResult`] is written as, for its schema.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Shape {
+    /// The observation as compact JSON text.
+    content: [Text<'static>; 1],
+    /// The observation, where the call completed.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<Map<String, Value>>,
+    /// True where the call was refused; nothing has changed then.
+    is_error: bool,
+}
+
+impl JsonSchema for CallResult {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CallResult".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Shape::json_schema(generator)
+    }
 }
 
 /// A text block of a result.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "text")]
-pub struct Text {
-    /// Compact JSON.
-    pub text: String,
+struct Text<'a> {
+    text: &'a str,
 }
 
 /// Why a call has no result for the agent.
@@ -79,26 +116,43 @@ pub(super) fn call_result(outcome: Result<Observation, CallError>) -> Result<Cal
 
 impl CallResult {
     fn refusal(code: &str, message: &str) -> Self {
-        let text = json!({"error": {"code": code, "message": message}}).to_string();
-        Self { content: [Text { text }], structured_content: None, is_error: true }
+        Self { text: json!({"error": {"code": code, "message": message}}).to_string(), is_error: true }
     }
+
+    /// Writes the members of the result object, as [`Serialize`] would, without reading the text again.
+    pub(super) fn write_members(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#""content":[{"type":"text","text":"#);
+        write_string(out, &self.text);
+        out.extend_from_slice(b"}]");
+        if !self.is_error {
+            out.extend_from_slice(br#","structuredContent":"#);
+            out.extend_from_slice(self.text.as_bytes());
+        }
+        out.extend_from_slice(if self.is_error { br#","isError":true"# } else { br#","isError":false"# });
+    }
+
+    /// How long the members will be, about: twice the text, and the escapes of its quotes.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() * 5 / 2 + 96
+    }
+}
+
+/// Writes a string as JSON.
+pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+    // A string doesn't fail to serialize, nor does a vector refuse to grow.
+    let _ = serde_json::to_writer(out, text);
 }
 
 impl From<Observation> for CallResult {
     fn from(observation: Observation) -> Self {
-        let text = observation.text();
-        let is_error = observation.is_error();
-        let structured_content = match observation {
-            Observation::Completed(value) => Some(value),
-            Observation::Rejected { .. } | Observation::InvalidArguments { .. } => None,
-        };
-        Self { content: [Text { text }], structured_content, is_error }
+        Self { is_error: observation.is_error(), text: observation.into_text() }
     }
 }
 
 impl From<CallResult> for CallToolResult {
     fn from(result: CallResult) -> Self {
-        let CallResult { content: [Text { text }], structured_content, is_error } = result;
+        let CallResult { text, is_error } = result;
+        let structured_content = if is_error { None } else { serde_json::from_str(&text).ok() };
         let content = vec![ContentBlock::text(text)];
         // The constructors set `resultType: complete`, which a deserialised result would lack.
         let mut result = if is_error { Self::error(content) } else { Self::success(content) };

@@ -34,7 +34,7 @@ fn call(episode: &mut Episode, tool: &str, arguments: Value) -> Observation {
 }
 
 /// Calls that change things, are refused, and don't fit; `choice` picks one and its values.
-fn arbitrary_call(choice: u32) -> (&'static str, Map<String, Value>) {
+pub(crate) fn arbitrary_call(choice: u32) -> (&'static str, Map<String, Value>) {
     let book = 11 + choice / 8 % 6;
     let loan = 101 + choice / 8 % 12;
     let (tool, arguments) = match choice % 8 {
@@ -53,7 +53,7 @@ fn arbitrary_call(choice: u32) -> (&'static str, Map<String, Value>) {
 fn transcript(episode: &mut Episode, choices: &[u32]) -> Vec<String> {
     let play = |choice: &u32| {
         let (tool, arguments) = arbitrary_call(*choice);
-        episode.call(tool, arguments).unwrap().text()
+        episode.call(tool, arguments).unwrap().into_text()
     };
     choices.iter().map(play).collect()
 }
@@ -69,7 +69,7 @@ fn a_thousand_interleaved_episodes_equal_the_same_run_alone() {
     for step in 0..12 {
         for (number, live) in episodes.iter_mut().enumerate() {
             let (tool, arguments) = arbitrary_call(choices(number as u32)[step]);
-            interleaved[number].push(live.call(tool, arguments).unwrap().text());
+            interleaved[number].push(live.call(tool, arguments).unwrap().into_text());
         }
     }
     for number in 0..1000 {

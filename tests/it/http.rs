@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use envfarm::config::{ConnectionLimits};
 use envfarm::config::HttpSettings;
 use envfarm::farm::FarmLimits;
 use serde_json::{Value, json};
@@ -333,7 +334,7 @@ async fn over_a_socket_answers_come_at_once_and_shutdown_drains() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(envfarm::http::serve(listener, server.router.clone(), async {
+    let serving = tokio::spawn(envfarm::http::serve(listener, server.router.clone(), ConnectionLimits::default(), async {
         drop(stopped.await);
     }));
     let mut connection = TcpStream::connect(address).await.unwrap();

@@ -1,5 +1,6 @@
 //! MCP over HTTP: tools and their results, in both protocol eras.
 
+mod hot;
 mod sessions;
 mod stateless;
 

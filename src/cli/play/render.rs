@@ -16,9 +16,10 @@ use crate::engine::state::Observation;
 pub(super) fn observation(observation: &Observation, terminal: bool) -> String {
     match observation {
         _ if !terminal => format!("{}\n", observation.text()),
-        Observation::Completed(Value::Object(members)) => {
-            members.iter().map(|(name, value)| member(name, value)).collect()
-        }
+        Observation::Completed(result) => match result.value() {
+            Value::Object(members) => members.iter().map(|(name, value)| member(name, value)).collect(),
+            _ => shown::observation(observation, true),
+        },
         other => shown::observation(other, true),
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::Front;
+use super::super::auth::Caller;
 use super::super::body::{EpisodePath, JsonBody, OptionalJsonBody};
 use super::super::endpoint::Created;
 use super::super::error::{ApiError, Code, Problem};
@@ -101,17 +102,24 @@ pub(in crate::http) struct CreatedEpisodes {
 /// `POST /episodes`.
 pub(in crate::http) async fn create(
     State(front): State<Front>,
+    caller: Caller,
     base_url: BaseUrl,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Created<CreatedEpisodes>, ApiError> {
     // Environments may have to be loaded for it.
-    front.aside(move |farm| create_all(farm, request, &base_url)).await?.map(Created)
+    front.aside(move |front| create_all(front, &caller, request, &base_url)).await?.map(Created)
 }
 
-fn create_all(farm: &Farm, request: CreateRequest, base_url: &BaseUrl) -> Result<CreatedEpisodes, ApiError> {
+fn create_all(
+    front: &Front,
+    caller: &Caller,
+    request: CreateRequest,
+    base_url: &BaseUrl,
+) -> Result<CreatedEpisodes, ApiError> {
+    let farm = &front.farm;
     let groups = checked(farm, request)?;
     let specs = groups.iter().flat_map(|(spec, count)| std::iter::repeat_n(spec, *count)).cloned().collect();
-    let ids = farm.create_all(specs)?;
+    let ids = front.create(caller, specs)?;
     let mut episodes = Vec::with_capacity(ids.len());
     let mut rest = ids.as_slice();
     for (_, count) in groups {
@@ -223,6 +231,7 @@ pub(in crate::http) struct ForkRequest {
 /// `POST /episodes/{id}/fork`.
 pub(in crate::http) async fn fork(
     State(front): State<Front>,
+    caller: Caller,
     EpisodePath(id): EpisodePath,
     base_url: BaseUrl,
     OptionalJsonBody(request): OptionalJsonBody<ForkRequest>,
@@ -232,8 +241,9 @@ pub(in crate::http) async fn fork(
         let message = format!("count must be from 1 to {EPISODES_PER_REQUEST_MAX}");
         return Err(ApiError::new(Code::InvalidBody, message));
     }
-    let forked = front.aside(move |farm| {
-        let forks = farm.fork(&id, count)?;
+    let forked = front.aside(move |front| {
+        let farm = &front.farm;
+        let forks = front.within_quota(&caller, count, || farm.fork(&id, count))?;
         let mut episodes = Vec::with_capacity(count);
         describe(farm, &forks, &base_url, &mut episodes)?;
         Ok::<_, ApiError>(CreatedEpisodes { episodes })

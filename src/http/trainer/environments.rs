@@ -98,7 +98,7 @@ pub(in crate::http) async fn list(
 ) -> Result<Json<EnvironmentsPage>, ApiError> {
     let limit = page::limit(query.limit)?;
     let after = page::place(query.cursor.as_deref(), |name| EnvironmentName::parse(name).ok())?;
-    Ok(Json(front.aside(move |farm| entries(farm, after.as_ref(), limit, &base_url)).await?))
+    Ok(Json(front.aside(move |front| entries(&front.farm, after.as_ref(), limit, &base_url)).await?))
 }
 
 fn entries(farm: &Farm, after: Option<&EnvironmentName>, limit: usize, base_url: &BaseUrl) -> EnvironmentsPage {
@@ -150,7 +150,7 @@ pub(in crate::http) async fn get(
     base_url: BaseUrl,
 ) -> Result<Json<EnvironmentView>, ApiError> {
     let name = environment.name().clone();
-    let listing = front.aside(move |farm| farm.listing(name.as_ref())).await??;
+    let listing = front.aside(move |front| front.farm.listing(name.as_ref())).await??;
     let actors = environment.actors().iter();
     Ok(Json(EnvironmentView {
         summary: EnvironmentSummary::of(&listing, &base_url),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::super::Front;
+use super::super::auth::Caller;
 use super::super::body::{EpisodePath, JsonBody, OptionalJsonBody, Parameters, idempotency_key};
 use super::super::endpoint::{Description, Input, NoContent};
 use super::super::error::{ApiError, Code, Problem};
@@ -55,6 +56,7 @@ pub(in crate::http) struct EpisodesPage {
 /// `GET /episodes`.
 pub(in crate::http) async fn list(
     State(front): State<Front>,
+    caller: Caller,
     Parameters(query): Parameters<EpisodesQuery>,
 ) -> Result<Json<EpisodesPage>, ApiError> {
     let limit = page::limit(query.limit)?;
@@ -63,9 +65,9 @@ pub(in crate::http) async fn list(
         return Err(FarmError::Recovering.into());
     }
     let environment = query.environment.map(|name| front.farm.environment_name(&name).cloned()).transpose()?;
-    let filter = EpisodeFilter { environment, state: query.state, owner: None };
+    let filter = EpisodeFilter { environment, state: query.state, owner: caller.owner() };
     // All episodes are gone through, and those listed may be in a call.
-    let mut episodes = front.aside(move |farm| farm.list(&filter, after, limit + 1)).await?;
+    let mut episodes = front.aside(move |front| front.farm.list(&filter, after, limit + 1)).await?;
     let more = episodes.len() > limit;
     episodes.truncate(limit);
     let next_cursor = episodes.last().filter(|_| more).map(|last| page::cursor(&last.id.to_string()));
@@ -82,7 +84,7 @@ pub(in crate::http) async fn get(
 }
 
 async fn view(front: &Front, id: EpisodeId, base_url: BaseUrl) -> Result<Json<EpisodeView>, ApiError> {
-    let viewed = front.aside(move |farm| EpisodeView::of(farm, &*farm.episode(&id)?, &base_url));
+    let viewed = front.aside(move |front| EpisodeView::of(&front.farm, &*front.farm.episode(&id)?, &base_url));
     viewed.await?.map(Json)
 }
 
@@ -113,6 +115,7 @@ pub(in crate::http) struct Deleted {
 /// `DELETE /episodes`.
 pub(in crate::http) async fn remove_many(
     State(front): State<Front>,
+    caller: Caller,
     JsonBody(request): JsonBody<DeleteRequest>,
 ) -> Result<Json<Deleted>, ApiError> {
     let mut ids = Vec::with_capacity(request.ids.len());
@@ -126,7 +129,11 @@ pub(in crate::http) async fn remove_many(
     if !problems.is_empty() {
         return Err(ApiError::of_problems(problems, true));
     }
-    let deleted = front.aside(move |farm| farm.remove_all(&ids)).await??;
+    let deleted = front.aside(move |front| {
+        ids.retain(|id| front.require_seen(&caller, id).is_ok());
+        front.farm.remove_all(&ids)
+    });
+    let deleted = deleted.await??;
     Ok(Json(Deleted { deleted }))
 }
 
@@ -170,6 +177,7 @@ pub(in crate::http) async fn call(
     JsonBody(request): JsonBody<CallRequest>,
 ) -> Result<Json<CallResult>, ApiError> {
     let live = front.episode(id).await?;
+    front.count_call(live.owner())?;
     let environment = Arc::clone(live.environment());
     let server = Server::new(environment, Attached::Episode { live, recorder: None, key });
     Ok(Json(server.call(&request.tool, request.arguments.unwrap_or_default(), None)?))

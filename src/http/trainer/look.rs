@@ -63,8 +63,8 @@ pub(in crate::http) async fn trajectory(
     headers: HeaderMap,
 ) -> Result<Lines, ApiError> {
     let media_type = accepted(&headers)?;
-    let written = front.aside(move |farm| {
-        let trajectory = copy(farm, id)?.trajectory().map_err(call_error)?;
+    let written = front.aside(move |front| {
+        let trajectory = copy(&front.farm, id)?.trajectory().map_err(call_error)?;
         let mut bytes = Vec::new();
         let written = if media_type == JSON_LINES {
             trajectory.lines().try_for_each(|line| trajectory::write(&mut bytes, &line))
@@ -126,7 +126,7 @@ pub(in crate::http) async fn diff(
     State(front): State<Front>,
     EpisodePath(id): EpisodePath,
 ) -> Result<Json<Diff>, ApiError> {
-    let diff = front.aside(move |farm| copy(farm, id)?.diff().map_err(call_error));
+    let diff = front.aside(move |front| copy(&front.farm, id)?.diff().map_err(call_error));
     Ok(Json(Diff { tables: diff.await?? }))
 }
 
@@ -156,7 +156,7 @@ pub(in crate::http) async fn database(
     State(front): State<Front>,
     EpisodePath(id): EpisodePath,
 ) -> Result<Database, ApiError> {
-    let bytes = front.aside(move |farm| copy(farm, id).map(|episode| episode.database()));
+    let bytes = front.aside(move |front| copy(&front.farm, id).map(|episode| episode.database()));
     Ok(Database { id, bytes: bytes.await?? })
 }
 

@@ -60,7 +60,8 @@ macro_rules! task_query {
                 let filter = TaskFilter { split, calls_min, calls_max, tag, difficulty };
                 let limit = page::limit(limit)?;
                 let from = page::place(cursor.as_deref(), position)?;
-                let found = front.aside(move |farm| farm.tasks(environment.as_deref(), &filter, from.as_ref(), limit));
+                let found =
+                    front.aside(move |front| front.farm.tasks(environment.as_deref(), &filter, from.as_ref(), limit));
                 Ok(Json(TasksPage::from(found.await??)))
             }
         }

@@ -87,7 +87,7 @@ pub(super) fn determinism(environment: &Environment, samples: &[Samples], findin
         environment.shrink();
         let mut state = sample.entry.state.clone();
         let again = state.call(environment, &sample.entry.conditions, tool, &sample.arguments, None);
-        let text = again.map(|called| called.observation.text()).unwrap_or_default();
+        let text = again.map(|called| called.observation.into_text()).unwrap_or_default();
         let same_state = sample
             .child
             .as_ref()

@@ -184,7 +184,7 @@ impl<'j> Judge<'j> {
         };
         let mut child = None;
         if let (true, Observation::Completed(result)) = (called.changed, &called.observation) {
-            child = Some(entry.after(self.reader, tool, arguments, state, result));
+            child = Some(entry.after(self.reader, tool, arguments, state, &result.value()));
         }
         self.judge((index, tool), entry, arguments, &called.observation, child.as_ref());
         if self.marks.is_none() && !matches!(verdict, Verdict::Invalid | Verdict::OverBudget) {
@@ -241,8 +241,9 @@ impl<'j> Judge<'j> {
                 }
             }
             Observation::Completed(result) => {
-                self.conforms((index, tool), entry, arguments, result);
-                self.private.shown(&made, result, &mut self.findings);
+                let result = result.value();
+                self.conforms((index, tool), entry, arguments, &result);
+                self.private.shown(&made, &result, &mut self.findings);
                 self.private.changed(&made, &mut self.findings);
             }
         }
@@ -290,7 +291,7 @@ impl<'j> Judge<'j> {
         const INTERVAL: u64 = 41;
         const LONGEST: usize = 2;
         const REGULAR: usize = 4;
-        let text = observation.text();
+        let text = observation.text().into_owned();
         let samples = &mut self.samples[index];
         samples.calls += 1;
         let shortest =

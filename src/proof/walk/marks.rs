@@ -189,7 +189,7 @@ impl Marks {
             }
             Observation::Completed(result) => {
                 let mut found = Vec::new();
-                numbers(result, &mut found);
+                numbers(&result.value(), &mut found);
                 (result.to_string(), found)
             }
         };

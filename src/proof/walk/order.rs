@@ -64,7 +64,7 @@ fn result(pool: &Pool, program: &Program, tool: &Tool, sample: &Sample) -> Optio
     let values = tool.inputs().bind(&sample.arguments).ok()?;
     let mut bound = pool.bind(&state.overlay, state.moment(conditions), budget(None)).ok()?;
     match execute(program, &mut bound, state.slots(conditions, program, &sample.arguments, values)) {
-        Ok(Executed::Completed { result, .. }) => Some(result),
+        Ok(Executed::Completed { result, .. }) => Some(result.value()),
         Ok(Executed::Rejected { .. }) | Err(_) => None,
     }
 }
