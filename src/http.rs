@@ -1,7 +1,7 @@
 //! HTTP: MCP for agents and REST for trainers; with its submodules the only place that names axum.
 //!
-//! `connections` accepts them. A request passes the `guard` (Host and Origin) and `auth` (tokens), then either `agent` (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or
-//! `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
+//! `connections` accepts what comes. A request passes the `guard` (Host and Origin) and `auth` (tokens), then either `agent`
+//! (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
 
 mod agent;
 mod auth;
