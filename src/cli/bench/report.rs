@@ -69,6 +69,8 @@ pub(super) struct Row {
 pub(super) enum Budget {
     /// The median, in microseconds.
     P50UsBelow(f64),
+    /// The 99th percentile, in microseconds.
+    P99UsBelow(f64),
     /// Memory, in bytes.
     BytesBelow(f64),
     /// At least this ratio.
@@ -94,6 +96,7 @@ impl Row {
     pub(super) fn budget(mut self, budget: Budget) -> Self {
         self.over = match budget {
             Budget::P50UsBelow(limit) => self.p50_us.is_some_and(|p50| p50 >= limit),
+            Budget::P99UsBelow(limit) => self.p99_us.is_some_and(|p99| p99 >= limit),
             Budget::BytesBelow(limit) => self.bytes.is_some_and(|bytes| bytes >= limit),
             Budget::RatioAtLeast(limit) => self.ratio.is_some_and(|ratio| ratio < limit),
         };
@@ -106,6 +109,7 @@ impl Budget {
     fn shown(self) -> String {
         match self {
             Self::P50UsBelow(limit) => format!("< {}", time(limit)),
+            Self::P99UsBelow(limit) => format!("p99 < {}", time(limit)),
             Self::BytesBelow(limit) => format!("< {}", size(limit)),
             Self::RatioAtLeast(limit) => format!(">= {limit:.2}"),
         }
