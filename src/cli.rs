@@ -5,15 +5,21 @@
 
 mod bench;
 mod check;
+mod config;
+mod export;
 mod list;
 mod new;
 mod packages;
 mod play;
+mod replay;
 mod schemas;
 mod serve;
+mod settings;
 mod shown;
 mod solve;
+mod sources;
 mod stdio;
+mod token;
 mod transcript;
 mod verify;
 
@@ -27,6 +33,7 @@ use clap::builder::styling::AnsiColor;
 use clap::{Parser, Subcommand};
 use owo_colors::{OwoColorize, Stream};
 
+use self::settings::Unusable;
 use crate::config::LimitOptions;
 use crate::engine::nearest;
 use crate::episode::EpisodeLimits;
@@ -55,6 +62,7 @@ const EXAMPLES: &str = "Examples:
   envfarm play online_shop                    try the tools by hand
   envfarm new library && envfarm check        write an environment of your own
   envfarm verify run.jsonl                    judge a recorded trajectory
+  envfarm export runs/*.jsonl --passed        training data from recorded trajectories
 
 Exit codes: 0 done, 1 findings or failure, 2 usage, 3 internal error.";
 
@@ -74,8 +82,12 @@ enum Command {
     Play(play::Options),
     Solve(solve::Options),
     Verify(verify::Options),
+    Replay(replay::Options),
+    Export(export::Options),
     Check(check::Options),
     New(new::Options),
+    Config(config::Options),
+    Token(token::Options),
     Schemas(schemas::Options),
     Bench(bench::Options),
     #[command(hide = true)]
@@ -84,13 +96,14 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    let command_line = match CommandLine::try_parse() {
+    let command_line = match settings::command_line() {
         Ok(command_line) => command_line,
-        Err(err) => {
+        Err(Unusable::CommandLine(err)) => {
             // Nothing is left to report to where the terminal is gone.
             drop(err.print());
             return ExitCode::from(if err.use_stderr() { EXIT_USAGE } else { EXIT_OK });
         }
+        Err(Unusable::File(failure)) => return ended(Err(failure)),
     };
     let outcome = match command_line.command {
         Command::Serve(options) => serve::run(options),
@@ -100,11 +113,20 @@ pub fn run() -> ExitCode {
         Command::Play(options) => play::run(&options),
         Command::Solve(options) => solve::run(&options),
         Command::Verify(options) => verify::run(&options),
+        Command::Replay(options) => replay::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::New(options) => new::run(&options),
+        Command::Config(options) => config::run(&options),
+        Command::Token(options) => token::run(&options),
         Command::Schemas(options) => schemas::run(&options),
         Command::Transcript(options) => transcript::run(&options),
         Command::Bench(options) => bench::run(&options),
     };
+    ended(outcome)
+}
+
+/// Says how it went.
+fn ended(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::from(EXIT_OK),
         Err(failure) => {
@@ -170,9 +192,11 @@ pub(crate) fn farm_limits(options: &LimitOptions) -> FarmLimits {
         live_episodes_max: options.live_episodes_max,
         environments_max: options.environments_max,
         idle_ttl: Duration::from_secs(options.idle_ttl_s),
+        ended_ttl: Duration::from_secs(options.ended_ttl_s),
         episode: EpisodeLimits {
             calls_max: options.calls_max,
             call_deadline: Duration::from_millis(options.call_deadline_ms),
+            call_steps_max: options.call_steps_max,
         },
     }
 }

@@ -3,6 +3,8 @@
 //! It is an overlay, an actor, a clock and the list of its calls. Observations are not kept: replaying the calls gives them
 //! back, byte for byte.
 
+mod look;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,14 +14,14 @@ use serde_json::{Map, Value};
 use tracing::error;
 
 use crate::clock;
+use crate::config::CALL_STEPS_MAX;
 use crate::engine::environment::{Environment, Tool};
 use crate::engine::execute::ExecuteError;
-use crate::engine::snapshot::{self, TableDiff};
-use crate::engine::state::{Called, Conditions, Observation, State};
+use crate::engine::state::{CallLimits, Called, Conditions, Observation, State};
 use crate::engine::task::Task;
 use crate::engine::verify::{self, CheckResult, Verdict};
 use crate::id::{TaskName, ToolName};
-use crate::trajectory::{End, FORMAT, Header, Step, Trajectory, VERSION};
+use crate::trajectory::Step;
 
 /// Version of the engine: what a trajectory was recorded with.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -57,12 +59,14 @@ pub struct EpisodeLimits {
     pub calls_max: usize,
     /// Wall-clock time of one call after which it is truncated.
     pub call_deadline: Duration,
+    /// Steps of SQLite's virtual machine that a call may take; past it the episode is faulted.
+    pub call_steps_max: u64,
 }
 
 impl Default for EpisodeLimits {
     /// 1,000 calls (reference solutions take a dozen, agents rarely over 100), and 10 s for a call that takes 50 us.
     fn default() -> Self {
-        Self { calls_max: 1_000, call_deadline: Duration::from_secs(10) }
+        Self { calls_max: 1_000, call_deadline: Duration::from_secs(10), call_steps_max: CALL_STEPS_MAX }
     }
 }
 
@@ -165,10 +169,21 @@ pub(crate) struct Recorded {
     pub tool: u32,
     /// Whether it committed a change; calls that didn't needn't be made again to get the state back.
     pub changed: bool,
+    /// CRC-32 of its observation's text, where it went to the journal: a replay compares it.
+    pub check: u32,
     /// The arguments as JSON.
     pub arguments: Box<str>,
     /// The key under which it was sent.
     pub key: Option<IdempotencyKey>,
+}
+
+/// How an episode had ended, for [`Episode::resume`].
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    /// In which state.
+    pub state: EpisodeState,
+    /// The answer it was judged on, where it was judged.
+    pub judged: Option<Option<String>>,
 }
 
 /// A call that was executed but doesn't count yet; see [`Episode::prepare`].
@@ -180,9 +195,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// What the agent will get.
-    pub(crate) fn observation(&self) -> &Observation {
-        &self.called.observation
+    /// CRC-32 of what the agent will get, as text.
+    pub(crate) fn check(&self) -> u32 {
+        crc32fast::hash(self.called.observation.text().as_bytes())
     }
 }
 
@@ -319,11 +334,12 @@ impl Episode {
         if self.calls.len() >= self.limits.calls_max {
             return Err(self.truncate("the limit of calls is reached"));
         }
-        let attempted = self.state.attempt(&environment, &self.conditions, found, &arguments, self.deadline());
+        let attempted = self.state.attempt(&environment, &self.conditions, found, &arguments, self.call_limits());
         let called = attempted.map_err(|err| self.stop(found.name(), &err))?;
         let recorded = Recorded {
             tool: u32::try_from(index).unwrap_or(u32::MAX),
             changed: called.changed,
+            check: 0,
             arguments: serde_json::to_string(&arguments).unwrap_or_default().into(),
             key,
         };
@@ -357,16 +373,16 @@ impl Episode {
         if name.as_ref() != tool || !same {
             return Err(CallError::KeyReused { tool: name.to_string() });
         }
-        let deadline = self.deadline();
+        let limits = self.call_limits();
         let mut state = State::default();
         let replayed = self.calls[..number].iter().filter(|call| call.changed).try_for_each(|call| {
-            let again = call.again(&self.environment, &state, &self.conditions, deadline)?;
+            let again = call.again(&self.environment, &state, &self.conditions, limits)?;
             let (mut called, tool) = again;
             state.accept(&mut called, tool);
             Ok(())
         });
         let called =
-            replayed.and_then(|()| state.attempt(&self.environment, &self.conditions, found, arguments, deadline));
+            replayed.and_then(|()| state.attempt(&self.environment, &self.conditions, found, arguments, limits));
         match called {
             Ok(called) => Ok(Prepared { called, recorded: None }),
             Err(err) => {
@@ -376,8 +392,11 @@ impl Episode {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.limits.call_deadline)
+    fn call_limits(&self) -> CallLimits {
+        CallLimits {
+            steps_max: self.limits.call_steps_max,
+            deadline: Instant::now().checked_add(self.limits.call_deadline),
+        }
     }
 
     /// Ends the episode for what a call ran into.
@@ -390,6 +409,37 @@ impl Episode {
                 CallError::Faulted
             }
         }
+    }
+
+    /// An episode that was played elsewhere or before, from its calls: those that changed something are made again. Where one
+    /// doesn't go as it did, the episode is faulted, since nobody knows its state.
+    pub(crate) fn resume(mut self, calls: Vec<Recorded>, ended: Option<Ended>) -> Self {
+        let environment = Arc::clone(&self.environment);
+        let untimed = CallLimits { deadline: None, ..self.call_limits() };
+        for (number, call) in calls.iter().enumerate().filter(|(_, call)| call.changed) {
+            let again = call.again(&environment, &self.state, &self.conditions, untimed);
+            let went = match again {
+                Ok((mut called, tool)) if crc32fast::hash(called.observation.text().as_bytes()) == call.check => {
+                    self.state.accept(&mut called, tool);
+                    continue;
+                }
+                Ok((called, _)) => called.observation.text().into_owned(),
+                Err(err) => err.to_string(),
+            };
+            error!(environment = %environment.name(), number, went, "an episode can't be rebuilt: a call goes another way than it did");
+            self.calls = calls;
+            self.lifecycle = EpisodeState::Faulted;
+            return self;
+        }
+        self.calls = calls;
+        if let Some(Ended { state, judged }) = ended {
+            if let Some(answer) = judged {
+                let verdict = self.peek_verdict(answer.as_deref());
+                self.judged = Some(Box::new((answer, verdict)));
+            }
+            self.lifecycle = state;
+        }
+        self
     }
 
     /// Back to the start: the initial database, no calls, live again.
@@ -467,60 +517,6 @@ impl Episode {
         }
     }
 
-    /// What changed since the start, by table.
-    ///
-    /// # Errors
-    /// [`CallError::Faulted`] where the database can't be read.
-    pub fn diff(&self) -> Result<Vec<TableDiff>, CallError> {
-        snapshot::diff(&self.environment, &self.state, &self.conditions).map_err(|err| {
-            error!(environment = %self.environment.name(), %err, "an episode's rows can't be read");
-            CallError::Faulted
-        })
-    }
-
-    /// The first line of its trajectory.
-    pub fn header(&self) -> Header {
-        Header {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            environment: self.environment.name().to_string(),
-            package_digest: self.environment.digest().to_owned(),
-            engine_version: ENGINE_VERSION.to_owned(),
-            task: self.task.as_ref().map(TaskName::to_string),
-            seed: self.conditions.seed,
-            actor: self.conditions.actor.clone(),
-        }
-    }
-
-    /// The last line of its trajectory, once it has ended.
-    pub fn end(&self) -> Option<End> {
-        let (answer, verdict) = self.judged.as_deref().cloned().unzip();
-        (self.lifecycle != EpisodeState::Live).then(|| End {
-            state: self.lifecycle.as_str().to_owned(),
-            answer: answer.flatten(),
-            verdict,
-        })
-    }
-
-    /// Its trajectory. The observations are found by making the calls again.
-    ///
-    /// # Errors
-    /// [`CallError::Faulted`] where a call doesn't go as it did, which is a defect of ours.
-    pub fn trajectory(&self) -> Result<Trajectory, CallError> {
-        let mut again = self.fork();
-        again.reset();
-        again.limits.calls_max = usize::MAX;
-        let mut steps = Vec::with_capacity(self.calls.len());
-        for call in &self.calls {
-            let tool = self.environment.tools().get_index(call.tool as usize).ok_or(CallError::Faulted)?.0;
-            let arguments: Map<String, Value> =
-                serde_json::from_str(&call.arguments).map_err(|_| CallError::Faulted)?;
-            let observation = again.call(tool.as_ref(), arguments.clone())?;
-            steps.push(step(tool.as_ref(), arguments, &observation));
-        }
-        Ok(Trajectory { header: self.header(), steps, end: self.end() })
-    }
-
     fn require_live(&self) -> Result<(), CallError> {
         match self.lifecycle {
             EpisodeState::Live => Ok(()),
@@ -541,13 +537,13 @@ impl Recorded {
         environment: &'e Environment,
         state: &State,
         conditions: &Conditions,
-        deadline: Option<Instant>,
+        limits: CallLimits,
     ) -> Result<(Called, &'e Tool), ExecuteError> {
         let unreadable = |message: String| ExecuteError::Fault { line: 0, message };
         let tool = environment.tools().get_index(self.tool as usize);
         let (_, tool) = tool.ok_or_else(|| unreadable(format!("there is no tool number {}", self.tool)))?;
         let arguments = serde_json::from_str(&self.arguments).map_err(|err| unreadable(err.to_string()))?;
-        let called = state.attempt(environment, conditions, tool, &arguments, deadline)?;
+        let called = state.attempt(environment, conditions, tool, &arguments, limits)?;
         Ok((called, tool))
     }
 }

@@ -1,11 +1,13 @@
 //! HTTP: MCP for agents and REST for trainers; with its submodules the only place that names axum.
 //!
-//! A request passes the `guard` (Host and Origin), then either `agent` (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or
+//! `connections` accepts them. A request passes the `guard` (Host and Origin) and `auth` (tokens), then either `agent` (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or
 //! `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
 
 mod agent;
+mod auth;
 pub mod baseline;
 mod body;
+mod connections;
 mod error;
 mod guard;
 mod message;
@@ -15,24 +17,22 @@ mod trainer;
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
+use self::auth::Auth;
 use self::error::{ApiError, Code};
 use self::guard::Guard;
 use self::scratch::Scratch;
-use crate::config::{DRAIN_MS_MAX, HttpSettings};
-use crate::farm::Farm;
+use crate::config::{ConnectionLimits, HttpSettings};
+use crate::farm::{Farm, LiveEpisode};
+use crate::id::EpisodeId;
 
 /// What every handler can reach.
 #[derive(Debug, Clone)]
@@ -40,7 +40,26 @@ struct Front {
     farm: Arc<Farm>,
     settings: Arc<HttpSettings>,
     guard: Arc<Guard>,
+    auth: Arc<Auth>,
     scratch: Arc<Scratch>,
+}
+
+impl Front {
+    /// A live episode, rebuilt on a thread that may block where it sleeps.
+    async fn episode(&self, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
+        if let Some(live) = self.farm.episode_if_awake(&id)? {
+            return Ok(live);
+        }
+        let farm = Arc::clone(&self.farm);
+        let woken = tokio::task::spawn_blocking(move || farm.episode(&id)).await;
+        match woken {
+            Ok(live) => Ok(live?),
+            Err(err) => {
+                tracing::error!(%err, "an episode's rebuilding broke off");
+                Err(ApiError::new(Code::Internal, "the server failed to rebuild the episode"))
+            }
+        }
+    }
 }
 
 /// The whole HTTP interface.
@@ -48,11 +67,13 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
     let front = Front {
         farm,
         guard: Arc::new(Guard::new(&settings)),
+        auth: Arc::new(Auth::new(&settings.access)),
         scratch: Arc::new(Scratch::new(settings.scratch_episodes_max)),
         settings: Arc::new(settings),
     };
     Router::new()
         .route("/healthz", get(trainer::health))
+        .route("/readyz", get(trainer::ready))
         .route("/environments", get(trainer::environments))
         .route("/environments/{name}", get(trainer::environment))
         .route("/environments/{name}/tools", get(trainer::tools))
@@ -70,40 +91,18 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
         .with_state(front)
 }
 
-/// Serves `router` on `listener` until `shutdown` resolves, then lets open requests finish for at most
-/// [`DRAIN_MS_MAX`].
+/// Serves `router` on `listener` until `shutdown` resolves. Then idle connections close, and open requests may finish for at
+/// most [`ConnectionLimits::drain`]. Dropping the future closes every connection at once.
 ///
 /// # Errors
 /// The listener failed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    limits: ConnectionLimits,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    // Without it a small answer waits for the client's delayed acknowledgement: 41 calls/s instead of 412 were measured.
-    let listener = listener.tap_io(|connection| {
-        if let Err(err) = connection.set_nodelay(true) {
-            tracing::debug!(%err, "failed to set TCP_NODELAY");
-        }
-    });
-    let stopping = CancellationToken::new();
-    let stopped = stopping.clone();
-    let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            shutdown.await;
-            stopped.cancel();
-        });
-    let out_of_time = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(Duration::from_millis(DRAIN_MS_MAX)).await;
-    };
-    tokio::select! {
-        served = serving.into_future() => served,
-        () = out_of_time => {
-            tracing::warn!("requests were still open {DRAIN_MS_MAX} ms after shutdown began; closing them");
-            Ok(())
-        }
-    }
+    connections::serve(listener, router, limits, shutdown).await
 }
 
 /// Whether [`HttpSettings::allowed_hosts`] takes this text.

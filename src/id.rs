@@ -114,6 +114,16 @@ impl EpisodeId {
         Ok(Self(u128::from_be_bytes(bytes)))
     }
 
+    /// The id as bytes, for files.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// The id that [`EpisodeId::to_bytes`] gave.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
     /// Parses the text form: `ep_` and 32 lowercase hexadecimal digits.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod episode;
 pub mod farm;
 pub mod http;
 pub mod id;
+pub mod journal;
 pub mod mcp;
 pub mod package;
 pub mod proof;

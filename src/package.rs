@@ -6,6 +6,8 @@
 pub(crate) mod checks;
 pub mod diagnostic;
 pub mod files;
+pub mod outline;
+pub mod split;
 
 use std::path::{Path, PathBuf};
 
@@ -60,10 +62,7 @@ pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
     let mut text = |name: &str| -> Option<String> {
         match read_file(&directory.join(name)) {
             Ok(text) => {
-                digest.update((name.len() as u64).to_le_bytes());
-                digest.update(name);
-                digest.update((text.len() as u64).to_le_bytes());
-                digest.update(&text);
+                add_to_digest(&mut digest, name, &text);
                 Some(text)
             }
             Err((code, message)) => {
@@ -90,6 +89,22 @@ pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
     let package = Package { directory: directory.to_owned(), environment, schema, data, tools, tasks, digest };
     findings.extend(checks::all(&package));
     (Some(package), findings)
+}
+
+/// SHA-256 over the names and bytes of the package's files, in hexadecimal, without parsing them; none where one can't be read.
+pub fn digest(directory: &Path) -> Option<String> {
+    let mut digest = Sha256::new();
+    for name in FILES {
+        add_to_digest(&mut digest, name, &read_file(&directory.join(name)).ok()?);
+    }
+    Some(hex(&digest.finalize()))
+}
+
+fn add_to_digest(digest: &mut Sha256, name: &str, text: &str) {
+    digest.update((name.len() as u64).to_le_bytes());
+    digest.update(name);
+    digest.update((text.len() as u64).to_le_bytes());
+    digest.update(text);
 }
 
 /// The packages that `path` stands for: itself, or every folder in it that holds a file of a package, sorted by name. One

@@ -2,14 +2,18 @@
 //!
 //! The first line says what was played, then comes one line for each call, and a last one once the episode ended. A line is
 //! written when its call is answered, so a file that breaks off is the trajectory up to there. Together with the package the
-//! calls alone determine everything else: replaying them gives the same observations, byte for byte.
+//! calls alone determine everything else: replaying them gives the same observations, byte for byte. A file may hold many
+//! trajectories, one after another; each first line begins one.
 
-use std::io::{self, BufRead, Write};
+mod reader;
+
+use std::io::{self, Write};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::reader::{Found, Trajectories};
 use crate::engine::verify::Verdict;
 
 /// Value of [`Header::format`].
@@ -20,6 +24,10 @@ pub const VERSION: u32 = 1;
 
 /// Longest line that is read. A result has at most half a MiB, and its JSON text little more.
 pub const LINE_BYTES_MAX: usize = 4 << 20;
+
+/// Longest trajectory that is read. A thousand calls (an episode's limit unless set otherwise) with results of a page each
+/// have some 10 MiB.
+pub const TRAJECTORY_BYTES_MAX: usize = 64 << 20;
 
 /// One line of a trajectory file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -122,46 +130,4 @@ impl Trajectory {
         let calls = self.steps.into_iter().map(Line::Call);
         std::iter::once(Line::Episode(self.header)).chain(calls).chain(self.end.map(Line::End))
     }
-
-    /// Reads a trajectory.
-    ///
-    /// # Errors
-    /// The file can't be read, or a line isn't what it should be; a last line that breaks off is reported, not guessed at.
-    pub fn read(mut reader: impl BufRead) -> Result<Self, TrajectoryError> {
-        let mut header = None;
-        let mut steps = Vec::new();
-        let mut end: Option<End> = None;
-        let mut text = Vec::new();
-        for line in 1.. {
-            text.clear();
-            let limit = (LINE_BYTES_MAX + 1) as u64;
-            if io::Read::take(&mut reader, limit).read_until(b'\n', &mut text)? == 0 {
-                break;
-            }
-            let wrong = |message: String| TrajectoryError::Line { line, message };
-            if text.len() > LINE_BYTES_MAX {
-                return Err(wrong(format!("is longer than {LINE_BYTES_MAX} bytes")));
-            }
-            let parsed: Line = serde_json::from_slice(&text).map_err(|err| wrong(err.to_string()))?;
-            match parsed {
-                Line::Episode(found) if header.is_none() => header = Some(supported(found).map_err(wrong)?),
-                Line::Call(step) if header.is_some() && end.is_none() => steps.push(step),
-                Line::End(found) if header.is_some() && end.is_none() => end = Some(found),
-                _ => return Err(wrong("is out of order".to_owned())),
-            }
-        }
-        let header =
-            header.ok_or_else(|| TrajectoryError::Line { line: 1, message: "the file is empty".to_owned() })?;
-        Ok(Self { header, steps, end })
-    }
-}
-
-fn supported(header: Header) -> Result<Header, String> {
-    if header.format != FORMAT {
-        return Err(format!("the format is {:?}, not {FORMAT:?}", header.format));
-    }
-    if header.version != VERSION {
-        return Err(format!("version {} is not supported; this program reads version {VERSION}", header.version));
-    }
-    Ok(header)
 }

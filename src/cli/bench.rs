@@ -4,6 +4,7 @@
 //! in the same run. The server runs in this process, on a thread of its own, the clients on another.
 
 mod engine;
+mod farm;
 mod http;
 mod load;
 mod memory;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::report::Report;
@@ -35,14 +36,17 @@ const QUICK_SECONDS: u32 = 4;
 const EXAMPLES: &str = "Examples:
   cargo run --release -- bench                every row, in under a minute
   envfarm bench --quick                       a look, in under ten seconds
+  cargo run --release -- bench farm           training steps, durability, recovery, 100,000 live episodes
   envfarm bench --json | jq '.rows[] | select(.over)'
 
 A row over its budget is marked; the exit code is 0 all the same, since times depend on the machine.";
 
 /// Measure what calls, episodes and the HTTP front cost, against the budgets
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(super) struct Options {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// Measure for a shorter time
     #[arg(long, conflicts_with = "seconds")]
     quick: bool,
@@ -56,7 +60,16 @@ pub(super) struct Options {
     packages: PackageOptions,
 }
 
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+enum Of {
+    Farm(farm::Options),
+}
+
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
+    if let Some(Of::Farm(options)) = &options.of {
+        return farm::run(options);
+    }
     let seconds = if options.quick { QUICK_SECONDS } else { options.seconds };
     let measuring = Duration::from_secs(seconds.into());
     let directories = directories(&options.packages.envs)?;
@@ -73,6 +86,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     progress.set_message("measuring memory");
     report.extend(memory::rows(&options.packages.envs, &environments, &scripts)?);
     progress.set_message("measuring HTTP");
+    report.http = Some(http::METHOD);
     report.extend(http::rows(&options.packages.envs, &scripts, measuring.mul_f64(0.7))?);
     progress.finish_and_clear();
     if options.json {

@@ -1,7 +1,8 @@
 //! Finding and loading packages for commands that work on one environment.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
@@ -33,6 +34,33 @@ pub(super) fn load(options: &PackageOptions, name: &str) -> Result<Arc<Environme
         message.push_str(&format!("\n`envfarm check {}` lists all of them", directory.display()));
         Failure::failed(message)
     })
+}
+
+/// Environments by name, each loaded once, by whoever asks for it first.
+#[derive(Debug)]
+pub(super) struct Loaded<'o> {
+    options: &'o PackageOptions,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+}
+
+/// An environment, or why it can't be loaded.
+type Slot = OnceLock<Result<Arc<Environment>, String>>;
+
+impl<'o> Loaded<'o> {
+    /// Nothing is loaded yet.
+    pub(super) fn new(options: &'o PackageOptions) -> Self {
+        Self { options, slots: Mutex::default() }
+    }
+
+    /// The environment of that name.
+    pub(super) fn get(&self, name: &str) -> Result<Arc<Environment>, String> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(name.to_owned()).or_default();
+        let slot = Arc::clone(slot);
+        // Others may ask for other environments while this one is loaded.
+        drop(slots);
+        slot.get_or_init(|| load(self.options, name).map_err(|failure| failure.to_string())).clone()
+    }
 }
 
 /// The packages under `--envs` with the names of their folders.

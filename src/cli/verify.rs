@@ -1,7 +1,5 @@
 //! `envfarm verify`: replays a recorded trajectory and judges what it came to.
 
-mod difference;
-
 use std::fs::File;
 use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,14 +10,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::difference::Difference;
-use super::{Failure, packages, print, shown, task_name};
+use super::replay::{self, Difference};
+use super::{Failure, packages, print, shown};
 use crate::config::PackageOptions;
 use crate::engine::environment::Environment;
 use crate::engine::verify::Verdict;
-use crate::episode::{self, Episode, EpisodeLimits, EpisodeState};
+use crate::episode::EpisodeState;
 use crate::telemetry::{self, LogFormat};
-use crate::trajectory::{Header, Trajectory};
+use crate::trajectory::Trajectory;
 
 const EXAMPLES: &str = r#"Examples:
   envfarm stdio online_shop --task cancel_latest_unshipped_order --trajectory run.jsonl
@@ -118,8 +116,8 @@ fn verify(
     let end = trajectory.end.as_ref();
     let recorded_answer = end.and_then(|end| end.answer.as_deref());
     let answer = answer.or(recorded_answer);
-    let mut episode = replayable(environment, header)?;
-    let difference = replay(&mut episode, trajectory);
+    let mut episode = replay::episode(environment, header).map_err(Failure::usage)?;
+    let difference = replay::first_difference(&mut episode, trajectory);
     let faulted = end.is_some_and(|end| end.state == EpisodeState::Faulted.as_str());
     let verdict = difference.is_none().then(|| if faulted { Verdict::faulted() } else { episode.peek_verdict(answer) });
     let recorded_verdict = end.and_then(|end| end.verdict.as_ref()).filter(|_| recorded_answer == answer);
@@ -139,32 +137,6 @@ fn verify(
         verdict,
         recorded_verdict_matches,
     })
-}
-
-/// A fresh episode under the trajectory's conditions.
-fn replayable(environment: &Arc<Environment>, header: &Header) -> Result<Episode, Failure> {
-    let task = header.task.as_deref().map(|task| task_name(task, environment.tasks().keys())).transpose()?;
-    // What was recorded kept within the limits of its day.
-    let limits = EpisodeLimits { calls_max: usize::MAX, ..EpisodeLimits::default() };
-    Episode::new(Arc::clone(environment), task, header.seed, Some(header.actor.clone()), limits)
-        .map_err(|err| Failure::usage(err.to_string()))
-}
-
-/// Makes the calls again, until one differs.
-fn replay(episode: &mut Episode, trajectory: &Trajectory) -> Option<Difference> {
-    for (index, recorded) in trajectory.steps.iter().enumerate() {
-        let number = index + 1;
-        match episode.call(&recorded.tool, recorded.arguments.clone()) {
-            Ok(observation) => {
-                let replayed = episode::step(&recorded.tool, recorded.arguments.clone(), &observation);
-                if let Some(difference) = difference::between(number, recorded, &replayed) {
-                    return Some(difference);
-                }
-            }
-            Err(err) => return Some(Difference::unanswered(number, recorded, &err)),
-        }
-    }
-    None
 }
 
 impl Verification {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::types::ValueRef;
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::catalog::Table;
 use super::environment::Environment;
@@ -52,6 +53,20 @@ impl Cell {
     /// True for text of at least one character that isn't white space.
     pub(crate) fn is_worded(&self) -> bool {
         matches!(self, Self::Text(text) if !text.trim().is_empty())
+    }
+
+    /// Adds the cell to a digest: what kind it is, how long it is, what it is.
+    fn add_to(&self, digest: &mut Sha256) {
+        let (kind, bytes): (u8, &[u8]) = match self {
+            Self::Null => (0, &[]),
+            Self::Integer(number) => (1, &number.to_be_bytes()),
+            Self::Real(bits) => (2, &bits.to_be_bytes()),
+            Self::Text(text) => (3, text.as_bytes()),
+            Self::Blob(bytes) => (4, bytes),
+        };
+        digest.update([kind]);
+        digest.update((bytes.len() as u64).to_be_bytes());
+        digest.update(bytes);
     }
 
     /// The cell as JSON; a blob as its length.
@@ -178,6 +193,41 @@ pub(crate) fn diff(
     let after = read(environment, state, conditions, tables.iter().copied())?;
     let delta = delta(&before, &after);
     Ok(delta.iter().map(|(index, delta)| table_diff(&environment.catalog().tables[*index], delta)).collect())
+}
+
+/// Digest of the package and of every row that differs from the initial database: `sha256:` and hexadecimal digits. Tables come
+/// by name and rows by key, so only what the rows are counts; not which calls led there.
+pub(crate) fn digest(environment: &Environment, state: &State, conditions: &Conditions) -> Result<String, JudgeError> {
+    let mut digest = Sha256::new();
+    digest.update(environment.digest());
+    let tables: &BTreeSet<usize> = &state.written;
+    if !tables.is_empty() {
+        let before = read(environment, &State::default(), conditions, tables.iter().copied())?;
+        let after = read(environment, state, conditions, tables.iter().copied())?;
+        for (index, table) in delta(&before, &after) {
+            add_to(&mut digest, &environment.catalog().tables[index].name, &table);
+        }
+    }
+    let hex = digest.finalize().iter().fold(String::from("sha256:"), |hex, byte| format!("{hex}{byte:02x}"));
+    Ok(hex)
+}
+
+fn add_to(digest: &mut Sha256, table: &str, delta: &TableDelta) {
+    // Everything is preceded by its length or has a fixed one, so that no two deltas give the same bytes.
+    digest.update((table.len() as u64).to_be_bytes());
+    digest.update(table);
+    for count in [delta.added.len(), delta.removed.len(), delta.changed.len()] {
+        digest.update((count as u64).to_be_bytes());
+    }
+    let added = delta.added.iter().map(|(key, row)| (key, &row[..]));
+    // What a row was before follows from the package.
+    let removed = delta.removed.keys().map(|key| (key, &[][..]));
+    let changed = delta.changed.iter().map(|(key, (_, after))| (key, &after[..]));
+    for (key, row) in added.chain(removed).chain(changed) {
+        for cell in key.iter().chain(row) {
+            cell.add_to(digest);
+        }
+    }
 }
 
 fn table_diff(table: &Table, delta: &TableDelta) -> TableDiff {

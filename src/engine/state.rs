@@ -16,11 +16,8 @@ use super::execute::{ExecuteError, Executed, Skipped, execute};
 use super::output::JsonText;
 use super::program::{INPUTS_SLOT, Program};
 use crate::clock;
+use crate::config::CALL_STEPS_MAX;
 use crate::database::{Budget, Moment, Overlay};
-
-/// Work a call may do, in SQLite virtual-machine steps: some 100 ms. The heaviest tool of the shipped environments takes
-/// 20,000; a runaway query ends here, the same way on every machine.
-pub const STEPS_MAX: u64 = 5_000_000;
 
 /// Pages an episode may have written: 16 MiB of its own data, where a long episode has some 100 KiB.
 pub const PAGES_MAX: usize = 16 << 10;
@@ -34,6 +31,27 @@ pub struct Conditions {
     pub clock_ms: i64,
     /// The signed-in actor's id.
     pub actor: Value,
+}
+
+/// What a call may take.
+#[derive(Debug, Clone, Copy)]
+pub struct CallLimits {
+    /// Steps of SQLite's virtual machine.
+    pub steps_max: u64,
+    /// When it ends at the latest.
+    pub deadline: Option<Instant>,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self { steps_max: CALL_STEPS_MAX, deadline: None }
+    }
+}
+
+impl CallLimits {
+    fn budget(self) -> Budget {
+        Budget { steps_max: self.steps_max, deadline: self.deadline, pages_max: PAGES_MAX }
+    }
 }
 
 /// What a call moves.
@@ -157,7 +175,8 @@ impl State {
         arguments: &Map<String, Value>,
         deadline: Option<Instant>,
     ) -> Result<Called, ExecuteError> {
-        let mut called = self.attempt(environment, conditions, tool, arguments, deadline)?;
+        let limits = CallLimits { deadline, ..CallLimits::default() };
+        let mut called = self.attempt(environment, conditions, tool, arguments, limits)?;
         self.accept(&mut called, tool);
         Ok(called)
     }
@@ -169,7 +188,7 @@ impl State {
         conditions: &Conditions,
         tool: &Tool,
         arguments: &Map<String, Value>,
-        deadline: Option<Instant>,
+        limits: CallLimits,
     ) -> Result<Called, ExecuteError> {
         let values = match tool.inputs().bind(arguments) {
             Ok(values) => values,
@@ -177,7 +196,7 @@ impl State {
         };
         let program = tool.program();
         let slots = self.slots(conditions, program, arguments, values);
-        let mut bound = environment.pool().bind(&self.overlay, self.moment(conditions), budget(deadline))?;
+        let mut bound = environment.pool().bind(&self.overlay, self.moment(conditions), limits.budget())?;
         Ok(match execute(program, &mut bound, slots)? {
             Executed::Completed { result, changed, skipped } => Called {
                 observation: Observation::Completed(result),
@@ -227,7 +246,7 @@ impl State {
     }
 }
 
-/// The budget of a call.
+/// The budget of what checks and judges execute.
 pub(crate) fn budget(deadline: Option<Instant>) -> Budget {
-    Budget { steps_max: STEPS_MAX, deadline, pages_max: PAGES_MAX }
+    CallLimits { deadline, ..CallLimits::default() }.budget()
 }

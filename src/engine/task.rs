@@ -157,7 +157,8 @@ pub(super) fn compile(
     tasks
 }
 
-fn instruction(file: &TaskFile) -> String {
+/// What the agent is asked, with the line about the answer where one is judged.
+pub(crate) fn instruction(file: &TaskFile) -> String {
     let asked = file.instruction.trim();
     if file.verify.answer.is_empty() { asked.to_owned() } else { format!("{asked}\n\n{ANSWER_LINE}") }
 }

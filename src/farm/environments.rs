@@ -63,6 +63,12 @@ impl Environments {
         self.slots.get(name).map(|slot| slot.directory.as_path())
     }
 
+    /// The environment's name and where its package lies.
+    pub(super) fn find(&self, name: &str) -> Result<(&EnvironmentName, &Path), FarmError> {
+        let (name, slot) = self.slots.get_key_value(name).ok_or_else(|| self.unknown(name))?;
+        Ok((name, &slot.directory))
+    }
+
     /// The environment of that name, loaded if it isn't yet.
     pub(super) fn get(&self, name: &str) -> Result<Arc<Environment>, FarmError> {
         let Some((name, slot)) = self.slots.get_key_value(name) else {

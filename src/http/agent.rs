@@ -8,19 +8,20 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Front;
+use super::auth::{self, bearer};
 use super::body::{EnvironmentPath, EpisodePath, Parameters, idempotency_key};
 use super::error::{ApiError, Code};
 use super::message::{Era, Message, legible};
 use super::scratch::{Caller, Key};
 use super::trainer::task_name;
 use crate::engine::environment::Environment;
-use crate::farm::{EpisodeSpec, LiveEpisode};
+use crate::farm::{EpisodeSpec, FarmError, LiveEpisode};
 use crate::id::{EpisodeId, TaskName};
 use crate::mcp::{self, Attached, Server};
 
@@ -54,7 +55,11 @@ pub(super) async fn in_episode(State(front): State<Front>, request: Request) -> 
         Ok(message) => message,
         Err(response) => return response,
     };
-    let attached = path.and_then(|EpisodePath(id)| in_live(front.farm.episode(&id)?, message.headers()));
+    let live = match path {
+        Ok(EpisodePath(id)) => front.episode(id).await,
+        Err(error) => Err(error),
+    };
+    let attached = live.and_then(|live| in_live(&front, live, &message));
     match attached {
         Ok((environment, attached)) => forward(&front, environment, attached, message).await,
         Err(error) => error.into_json_rpc(message.id.as_ref()),
@@ -77,7 +82,7 @@ pub(super) async fn in_environment(State(front): State<Front>, request: Request)
         (Era::Stateless, method) => {
             let attached = if method == Some("tools/call") {
                 let live = scratch_episode(&front, &place, &message);
-                live.and_then(|live| in_live(live, message.headers())).map(|(_, attached)| attached)
+                live.and_then(|live| in_live(&front, live, &message)).map(|(_, attached)| attached)
             } else {
                 Ok(Attached::Opening(place.spec()))
             };
@@ -88,8 +93,8 @@ pub(super) async fn in_environment(State(front): State<Front>, request: Request)
         }
         (Era::Sessions, Some("initialize")) => begin_session(&front, place, message).await,
         (Era::Sessions, _) => {
-            let live = session(&front, &place.environment, message.headers());
-            match live.and_then(|(_, live)| in_live(live, message.headers())) {
+            let live = session(&front, &place.owner, &place.environment, message.headers());
+            match live.and_then(|(_, live)| in_live(&front, live, &message)) {
                 Ok((environment, attached)) => forward(&front, environment, attached, message).await,
                 Err(error) => error.into_json_rpc(message.id.as_ref()),
             }
@@ -100,11 +105,12 @@ pub(super) async fn in_environment(State(front): State<Front>, request: Request)
 /// `DELETE /envs/{name}/mcp`: a client of the older protocol ends its session, and with it the episode.
 pub(super) async fn end_session(
     State(front): State<Front>,
+    caller: auth::Caller,
     path: Result<EnvironmentPath, ApiError>,
     headers: HeaderMap,
 ) -> Response {
     let ended = path
-        .and_then(|EnvironmentPath(environment)| session(&front, &environment, &headers))
+        .and_then(|EnvironmentPath(environment)| session(&front, &caller, &environment, &headers))
         .and_then(|(id, _)| front.farm.remove(&id).map_err(|_| unknown_session()));
     match ended {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -119,6 +125,8 @@ struct Place {
     seed: u64,
     alias: Option<String>,
     address: Option<SocketAddr>,
+    /// Whose the episodes made here are.
+    owner: auth::Caller,
 }
 
 impl Place {
@@ -141,19 +149,13 @@ async fn place(front: &Front, parts: &mut axum::http::request::Parts) -> Result<
         let message = format!("?as= takes at most {ALIAS_BYTES_MAX} bytes");
         return Err(ApiError::new(Code::InvalidUrl, message));
     }
+    let owner = auth::Caller::of(&parts.extensions)?.clone();
     let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address);
-    Ok(Place { environment, task, seed: play.seed.unwrap_or_default(), alias: play.alias, address })
+    Ok(Place { environment, task, seed: play.seed.unwrap_or_default(), alias: play.alias, address, owner })
 }
 
 fn scratch_episode(front: &Front, place: &Place, message: &Message) -> Result<Arc<LiveEpisode>, ApiError> {
-    let token = message
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    let caller = match token {
+    let caller = match bearer(message.headers()) {
         Some(token) => Caller::bearer(token),
         None => Caller::Client {
             address: place.address.map(|address| address.ip()),
@@ -167,15 +169,18 @@ fn scratch_episode(front: &Front, place: &Place, message: &Message) -> Result<Ar
         caller,
         alias: place.alias.clone(),
     };
-    front.scratch.episode(&front.farm, key).map_err(ApiError::from)
+    front.scratch.episode(front, &place.owner, key)
 }
 
 /// Creates the episode that is the session, answers `initialize` from it, and names it in the answer.
 async fn begin_session(front: &Front, place: Place, message: Message) -> Response {
-    let created = front.farm.create(place.spec()).and_then(|id| front.farm.episode(&id).map(|live| (id, live)));
+    let created = front.create(&place.owner, vec![place.spec()]).and_then(|created| {
+        let id = created.into_iter().next().ok_or(FarmError::UnknownEpisode)?;
+        Ok((id, front.farm.episode(&id)?))
+    });
     let (id, live) = match created {
         Ok(created) => created,
-        Err(err) => return ApiError::from(err).into_json_rpc(message.id.as_ref()),
+        Err(error) => return error.into_json_rpc(message.id.as_ref()),
     };
     let attached = Attached::Episode { live, recorder: None, key: None };
     let response = forward(front, place.environment, attached, message).await;
@@ -196,6 +201,7 @@ async fn begin_session(front: &Front, place: Place, message: Message) -> Respons
 
 fn session(
     front: &Front,
+    caller: &auth::Caller,
     environment: &Environment,
     headers: &HeaderMap,
 ) -> Result<(EpisodeId, Arc<LiveEpisode>), ApiError> {
@@ -207,7 +213,8 @@ fn session(
     };
     let id = id.to_str().ok().and_then(|id| EpisodeId::parse(id).ok()).ok_or_else(unknown_session)?;
     let live = front.farm.episode(&id).map_err(|_| unknown_session())?;
-    if live.environment().name() == environment.name() { Ok((id, live)) } else { Err(unknown_session()) }
+    let theirs = live.environment().name() == environment.name() && caller.sees(live.owner());
+    if theirs { Ok((id, live)) } else { Err(unknown_session()) }
 }
 
 fn unknown_session() -> ApiError {
@@ -217,9 +224,12 @@ fn unknown_session() -> ApiError {
     )
 }
 
-/// A live episode for a request with these headers to call tools in.
-fn in_live(live: Arc<LiveEpisode>, headers: &HeaderMap) -> Result<(Arc<Environment>, Attached), ApiError> {
-    let key = idempotency_key(headers)?;
+/// A live episode for a message to call tools in; its calls count against the owner's quota.
+fn in_live(front: &Front, live: Arc<LiveEpisode>, message: &Message) -> Result<(Arc<Environment>, Attached), ApiError> {
+    if message.method.as_deref() == Some("tools/call") {
+        front.count_call(live.owner())?;
+    }
+    let key = idempotency_key(message.headers())?;
     Ok((Arc::clone(live.environment()), Attached::Episode { live, recorder: None, key }))
 }
 

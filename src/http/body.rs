@@ -1,8 +1,5 @@
 //! Reading paths, queries and JSON bodies, with our own errors where they can't be read.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
@@ -11,24 +8,28 @@ use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use std::sync::Arc;
 
 use super::Front;
+use super::auth::Caller;
 use super::error::{ApiError, Code};
-use crate::config::BODY_READ_MS_MAX;
 use crate::engine::environment::Environment;
 use crate::episode::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey};
+use crate::farm::FarmError;
 use crate::id::EpisodeId;
 
-/// The episode a path names.
+/// The episode a path names, if it exists for the caller; whoever has this may use it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EpisodePath(pub(super) EpisodeId);
 
-impl<S: Send + Sync> FromRequestParts<S> for EpisodePath {
+impl FromRequestParts<Front> for EpisodePath {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let text = path_segment(parts, state).await?;
-        EpisodeId::parse(&text).map(Self).map_err(|_| unknown_episode())
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, ApiError> {
+        let text = path_segment(parts, front).await?;
+        let id = EpisodeId::parse(&text).map_err(|_| ApiError::from(FarmError::UnknownEpisode))?;
+        front.require_seen(Caller::of(&parts.extensions)?, &id)?;
+        Ok(Self(id))
     }
 }
 
@@ -50,15 +51,6 @@ async fn path_segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<St
         .await
         .map_err(|rejection: PathRejection| ApiError::new(Code::InvalidUrl, rejection.body_text()))?;
     Ok(text)
-}
-
-/// The error for ids that no live episode has, malformed ones included.
-pub(super) fn unknown_episode() -> ApiError {
-    ApiError::new(
-        Code::UnknownEpisode,
-        "no live episode has this id (`ep_` and 32 hexadecimal digits): it was deleted, has expired, or never was; \
-         POST /episodes makes one",
-    )
 }
 
 /// A query string's parameters; unknown ones are refused by their types.
@@ -114,14 +106,16 @@ impl<T: DeserializeOwned + Default> FromRequest<Front> for OptionalJsonBody<T> {
 pub(super) async fn read(body: Body, front: &Front) -> Result<Bytes, ApiError> {
     let bytes_max = front.settings.body_bytes_max;
     let reading = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(Duration::from_millis(BODY_READ_MS_MAX), reading).await {
+    let body_read = front.settings.body_read;
+    match tokio::time::timeout(body_read, reading).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(err)) if err.is::<LengthLimitError>() => {
             Err(ApiError::new(Code::BodyTooLarge, format!("a body has at most {bytes_max} bytes; send less at a time")))
         }
         Ok(Err(_)) => Err(ApiError::new(Code::BodyIncomplete, "the body couldn't be read to its end")),
         Err(_) => {
-            Err(ApiError::new(Code::BodyIncomplete, format!("the body didn't arrive within {BODY_READ_MS_MAX} ms")))
+            let message = format!("the body didn't arrive within {} ms", body_read.as_millis());
+            Err(ApiError::new(Code::BodyIncomplete, message))
         }
     }
 }

@@ -61,8 +61,20 @@ pub(super) enum Code {
     AtCapacity,
     /// The journal couldn't record it, so it didn't happen.
     NotRecorded,
+    /// The journal is still being read.
+    Recovering,
+    /// The episode was ended as faulted and can't be rebuilt.
+    EpisodeFaulted,
     /// The Idempotency-Key header can't be one.
     InvalidIdempotencyKey,
+    /// The request carries no token, or one that isn't known.
+    Unauthorized,
+    /// The request takes the admin token and carries another.
+    AdminOnly,
+    /// The token has as many live episodes as it may have.
+    QuotaExceeded,
+    /// The token's episodes make more calls than they may.
+    RateLimited,
     /// Something on the server's side failed.
     Internal,
 }
@@ -94,7 +106,13 @@ impl Code {
             Self::EnvironmentFault => (StatusCode::INTERNAL_SERVER_ERROR, "environment_fault"),
             Self::AtCapacity => (StatusCode::SERVICE_UNAVAILABLE, "at_capacity"),
             Self::NotRecorded => (StatusCode::SERVICE_UNAVAILABLE, "not_recorded"),
+            Self::Recovering => (StatusCode::SERVICE_UNAVAILABLE, "recovering"),
+            Self::EpisodeFaulted => (StatusCode::GONE, "episode_faulted"),
             Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::AdminOnly => (StatusCode::FORBIDDEN, "admin_only"),
+            Self::QuotaExceeded => (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"),
+            Self::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -149,8 +167,18 @@ impl ApiError {
     }
 
     fn with_headers(&self, mut response: Response) -> Response {
-        if matches!(self.code, Code::AtCapacity | Code::NotRecorded) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        let retry_after_s = match self.code {
+            Code::AtCapacity | Code::NotRecorded | Code::Recovering | Code::QuotaExceeded => Some(RETRY_AFTER_S),
+            // The quota is per second, and the header knows no less.
+            Code::RateLimited => Some(1),
+            _ => None,
+        };
+        if let Some(retry_after_s) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
+        }
+        if self.code == Code::Unauthorized {
+            let challenge = HeaderValue::from_static("Bearer realm=\"envfarm\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }
@@ -172,6 +200,8 @@ impl From<FarmError> for ApiError {
             FarmError::UnknownEpisode => Code::UnknownEpisode,
             FarmError::AtCapacity { .. } => Code::AtCapacity,
             FarmError::Unrecorded => Code::NotRecorded,
+            FarmError::Recovering => Code::Recovering,
+            FarmError::Faulted { .. } => Code::EpisodeFaulted,
             FarmError::Episode(EpisodeError::UnknownTask { .. }) => Code::UnknownTask,
             FarmError::Episode(EpisodeError::UnknownActor { .. }) => Code::UnknownActor,
             FarmError::Directory { .. } | FarmError::Empty { .. } | FarmError::Randomness(_) => {

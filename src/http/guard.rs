@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -150,13 +150,23 @@ impl Guard {
     }
 }
 
-/// Refuses requests that the guard doesn't let through; stands before every route.
-pub(super) async fn check(State(front): State<Front>, request: Request, next: Next) -> Response {
-    match front.guard.check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) if super::speaks_json_rpc(request.uri()) => error.into_json_rpc(None),
-        Err(error) => error.into_response(),
-    }
+/// Refuses requests that the guard or `auth` don't let through, and answers none that changes something before that is as durable as
+/// was asked for; stands before every route.
+pub(super) async fn check(State(front): State<Front>, mut request: Request, next: Next) -> Response {
+    let json_rpc = super::speaks_json_rpc(request.uri());
+    let changes = request.method() != Method::GET;
+    let checked = front.guard.check(request.uri(), request.headers());
+    let refused = match checked.and_then(|()| front.auth.admit(&mut request)) {
+        Ok(()) => {
+            let response = next.run(request).await;
+            match front.farm.settled().await {
+                Err(err) if changes => ApiError::from(err),
+                Ok(()) | Err(_) => return response,
+            }
+        }
+        Err(error) => error,
+    };
+    if json_rpc { refused.into_json_rpc(None) } else { refused.into_response() }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::error::ApiError;
+use super::{Front, auth};
 use crate::episode::EpisodeState;
-use crate::farm::{EpisodeSpec, Farm, FarmError, LiveEpisode};
+use crate::farm::{EpisodeSpec, FarmError, LiveEpisode};
 use crate::id::{EnvironmentName, EpisodeId, TaskName};
 
 /// Who is calling, as far as a stateless request tells.
@@ -65,7 +67,8 @@ impl Scratch {
     }
 
     /// The caller's episode, a fresh one if it has none or its last has ended or expired.
-    pub(super) fn episode(&self, farm: &Farm, key: Key) -> Result<Arc<LiveEpisode>, FarmError> {
+    pub(super) fn episode(&self, front: &Front, owner: &auth::Caller, key: Key) -> Result<Arc<LiveEpisode>, ApiError> {
+        let farm = &front.farm;
         let known = self.known(&key);
         if let Some(id) = known
             && let Ok(live) = farm.episode(&id)
@@ -83,8 +86,8 @@ impl Scratch {
             actor: None,
             owner: None,
         };
-        let id = self.replace(farm, key, known, spec)?;
-        farm.episode(&id)
+        let id = self.replace(front, owner, key, known, spec)?;
+        Ok(farm.episode(&id)?)
     }
 
     fn known(&self, key: &Key) -> Option<EpisodeId> {
@@ -99,25 +102,27 @@ impl Scratch {
     /// Puts a fresh episode in the caller's slot, unless another request has done so since `known` was looked up.
     fn replace(
         &self,
-        farm: &Farm,
+        front: &Front,
+        owner: &auth::Caller,
         key: Key,
         known: Option<EpisodeId>,
         spec: EpisodeSpec,
-    ) -> Result<EpisodeId, FarmError> {
+    ) -> Result<EpisodeId, ApiError> {
         let mut shelf = self.lock();
         if let Some(slot) = shelf.slots.get(&key)
             && Some(slot.id) != known
         {
             return Ok(slot.id);
         }
-        let id = farm.create(spec)?;
+        let created = front.create(owner, vec![spec])?;
+        let id = created.into_iter().next().ok_or(FarmError::UnknownEpisode)?;
         shelf.uses += 1;
         let used = shelf.uses;
         shelf.slots.insert(key, Slot { id, used });
         if shelf.slots.len() > self.max {
             let oldest = shelf.slots.iter().min_by_key(|(_, slot)| slot.used).map(|(key, _)| key.clone());
             if let Some(slot) = oldest.and_then(|key| shelf.slots.remove(&key)) {
-                drop(farm.remove(&slot.id));
+                drop(front.farm.remove(&slot.id));
             }
         }
         Ok(id)

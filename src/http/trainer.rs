@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Front;
+use super::auth::Caller;
 use super::body::{EnvironmentPath, EpisodePath, JsonBody, OptionalJsonBody, idempotency_key};
 use super::error::{ApiError, Code};
 use crate::config::EPISODES_PER_REQUEST_MAX;
@@ -24,6 +25,11 @@ use crate::mcp::{self, Attached, CallResult, Server};
 /// `GET /healthz`.
 pub(super) async fn health(State(front): State<Front>) -> Json<Value> {
     Json(json!({"status": "ok", "live_episodes": front.farm.len()}))
+}
+
+/// `GET /readyz`: whether every live episode can be addressed.
+pub(super) async fn ready(State(front): State<Front>) -> Result<Json<Value>, ApiError> {
+    if front.farm.is_ready() { Ok(Json(json!({"status": "ready"}))) } else { Err(FarmError::Recovering.into()) }
 }
 
 /// `GET /environments`.
@@ -168,6 +174,7 @@ impl EpisodeView {
 /// `POST /episodes`.
 pub(super) async fn create(
     State(front): State<Front>,
+    caller: Caller,
     headers: HeaderMap,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -186,7 +193,7 @@ pub(super) async fn create(
         owner: None,
     };
     let base_url = base_url(&front, &headers);
-    let created = front.farm.create_all(vec![spec; count])?;
+    let created = front.create(&caller, vec![spec; count])?;
     let episodes = created
         .into_iter()
         .map(|id| Ok(EpisodeView::of(id, &*front.farm.episode(&id)?, &base_url)))
@@ -200,7 +207,7 @@ pub(super) async fn episode(
     EpisodePath(id): EpisodePath,
     headers: HeaderMap,
 ) -> Result<Json<EpisodeView>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
     Ok(Json(EpisodeView::of(id, &live, &base_url(&front, &headers))))
 }
 
@@ -228,7 +235,8 @@ pub(super) async fn call(
     headers: HeaderMap,
     JsonBody(request): JsonBody<CallRequest>,
 ) -> Result<Json<CallResult>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
+    front.count_call(live.owner())?;
     let environment = Arc::clone(live.environment());
     let key = idempotency_key(&headers)?;
     let server = Server::new(environment, Attached::Episode { live, recorder: None, key });
@@ -247,7 +255,7 @@ pub(super) async fn reset(
     headers: HeaderMap,
     OptionalJsonBody(ResetRequest {}): OptionalJsonBody<ResetRequest>,
 ) -> Result<Json<EpisodeView>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
     live.reset().map_err(call_error)?;
     Ok(Json(EpisodeView::of(id, &live, &base_url(&front, &headers))))
 }
@@ -267,7 +275,7 @@ pub(super) async fn verify(
     EpisodePath(id): EpisodePath,
     OptionalJsonBody(request): OptionalJsonBody<VerifyRequest>,
 ) -> Result<Json<Verdict>, ApiError> {
-    let live = live(&front, id)?;
+    let live = front.episode(id).await?;
     live.verify(request.answer.as_deref()).map(Json).map_err(call_error)
 }
 
@@ -287,10 +295,6 @@ fn call_error(err: CallError) -> ApiError {
             ApiError::new(Code::Internal, "the server failed to judge this episode")
         }
     }
-}
-
-fn live(front: &Front, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
-    Ok(front.farm.episode(&id)?)
 }
 
 /// A task of the environment by its name.

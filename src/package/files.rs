@@ -65,6 +65,8 @@ pub struct EnvironmentFile {
     pub summary: At<String>,
     /// The field it models, such as `retail`.
     pub domain: At<String>,
+    /// `snake_case` name that all environments made from one blueprint share, so that they are all trained on or all held out.
+    pub family: Option<At<String>>,
     /// House rules an agent reads before it acts: conventions and units that the tools alone don't show.
     pub instructions: At<String>,
     /// Virtual time at the start of every episode, in UTC: `2026-03-17T09:30:00Z`.

@@ -11,21 +11,21 @@ use tempfile::TempDir;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_envfarm");
 
 /// What a run of the program came to.
-struct Run {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
     /// The one JSON document on stdout.
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|err| panic!("{err}: {}{}", self.stdout, self.stderr))
     }
 
     #[track_caller]
-    fn says(&self, code: i32, text: &str) {
+    pub(crate) fn says(&self, code: i32, text: &str) {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
         let said = format!("{}{}", self.stdout, self.stderr);
         assert!(said.contains(text), "{text:?} is not in: {said}");
@@ -33,7 +33,7 @@ impl Run {
 }
 
 /// A folder with the package that `envfarm new` makes, in which the program runs.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
     fn new() -> Self {
@@ -42,11 +42,16 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// One with nothing in it.
+    pub(crate) fn empty() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.run_with(arguments, "")
     }
 
@@ -85,7 +90,8 @@ fn every_command_explains_itself_with_examples() {
     let place = Place(TempDir::new().unwrap());
     let commands = place.run(&["--help"]);
     commands.says(0, "Examples:");
-    for command in ["serve", "stdio", "list", "play", "solve", "verify", "check", "new", "schemas"] {
+    for command in ["serve", "stdio", "list", "play", "solve", "verify", "replay", "export", "check", "new", "schemas"]
+    {
         assert!(commands.stdout.contains(&format!("\n  {command} ")), "{command} is not in --help");
         place.run(&[command, "--help"]).says(0, "Examples:");
     }
@@ -356,7 +362,7 @@ fn validator(name: &str) -> jsonschema::Validator {
 }
 
 #[track_caller]
-fn assert_valid(schema: &str, document: &Value) {
+pub(crate) fn assert_valid(schema: &str, document: &Value) {
     let problems: Vec<String> =
         validator(schema).iter_errors(document).map(|err| format!("{}: {err}", err.instance_path())).collect();
     assert_eq!(problems, [""; 0], "{schema}");

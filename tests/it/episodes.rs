@@ -34,7 +34,7 @@ fn call(episode: &mut Episode, tool: &str, arguments: Value) -> Observation {
 }
 
 /// Calls that change things, are refused, and don't fit; `choice` picks one and its values.
-fn arbitrary_call(choice: u32) -> (&'static str, Map<String, Value>) {
+pub(crate) fn arbitrary_call(choice: u32) -> (&'static str, Map<String, Value>) {
     let book = 11 + choice / 8 % 6;
     let loan = 101 + choice / 8 % 12;
     let (tool, arguments) = match choice % 8 {

@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["package"],
     &["database"],
     &["config", "telemetry"],
+    &["journal"],
     &["clock", "id"],
 ];
 

@@ -73,6 +73,11 @@ impl Script {
             .map_err(|err| broken("an episode can't be created", err))
     }
 
+    /// The reference answer.
+    pub(super) fn answer(&self) -> Option<&str> {
+        self.answer.as_deref()
+    }
+
     fn name(&self) -> (EnvironmentName, TaskName) {
         (self.environment.name().clone(), self.task.clone())
     }

@@ -19,7 +19,7 @@ use super::start::TemporaryFolder;
 use super::times::{Times, median};
 use super::{broken, limits};
 use crate::cli::Failure;
-use crate::config::HttpSettings;
+use crate::config::{ConnectionLimits, HttpSettings};
 use crate::farm::{EpisodeSpec, Farm};
 use crate::http::{self, baseline};
 use crate::id::{EnvironmentName, EpisodeId};
@@ -157,13 +157,17 @@ async fn ways_of(subject: &Subject, server: &Server, ways: &mut Vec<Way>) -> Res
     let stateless = |id: &EpisodeId| load::post(&format!("/episodes/{id}/mcp"), &headers, &stateless);
 
     let router = http::router(Arc::clone(&subject.farm), HttpSettings::default());
-    let address = server.serve(|listener| http::serve(listener, router, pending())).map_err(failed)?;
+    let address = server
+        .serve(|listener| http::serve(listener, router, ConnectionLimits::default(), pending()))
+        .map_err(failed)?;
     let first = ids.first().map(&stateless).unwrap_or_default();
     let body = load::once(address, &first).await.map_err(failed)?;
     if serde_json::from_slice::<Value>(&body).is_ok_and(|answer| answer["result"]["isError"] != json!(false)) {
         return Err(broken("the measured call is refused", String::from_utf8_lossy(&body)));
     }
-    let bare = server.serve(|listener| http::serve(listener, baseline::constant(body), pending())).map_err(failed)?;
+    let bare = server
+        .serve(|listener| http::serve(listener, baseline::constant(body), ConnectionLimits::default(), pending()))
+        .map_err(failed)?;
     let baseline = ways.len();
     let mut way = |name: &str, address, requests: Vec<Vec<u8>>, budget: Option<Budget>| {
         let is_compared = ways.len() > baseline && requests.len() == CONNECTIONS;
@@ -243,7 +247,9 @@ async fn batch(envs: &Path, scripts: &[Script], server: &Server) -> Result<Row, 
     let failed = |err: io::Error| broken("a batch can't be created", err);
     let farm = Farm::open(envs, limits()).map(Arc::new).map_err(|err| broken("the farm can't be opened", err))?;
     let router = http::router(farm, HttpSettings::default());
-    let address = server.serve(|listener| http::serve(listener, router, pending())).map_err(failed)?;
+    let address = server
+        .serve(|listener| http::serve(listener, router, ConnectionLimits::default(), pending()))
+        .map_err(failed)?;
     let mut times = Times::default();
     for (index, script) in scripts.iter().cycle().take(12).enumerate() {
         let environment = script.environment.name();
@@ -285,12 +291,7 @@ impl Server {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let _runtime = self.runtime.enter();
-        self.runtime.spawn(serving(TcpListener::from_std(listener)?));
-        Ok(address)
+        serve_on(&self.runtime, serving)
     }
 
     /// CPU time of the server's threads so far.
@@ -303,4 +304,17 @@ impl Server {
         let total: Option<Duration> = times.sum();
         total.filter(|total| !total.is_zero())
     }
+}
+
+/// Serves on a free port of this machine, on the runtime's threads.
+pub(super) fn serve_on<F>(runtime: &Runtime, serving: impl FnOnce(TcpListener) -> F) -> io::Result<SocketAddr>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let _runtime = runtime.enter();
+    runtime.spawn(serving(TcpListener::from_std(listener)?));
+    Ok(address)
 }

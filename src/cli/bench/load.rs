@@ -90,16 +90,22 @@ impl Slice {
     }
 }
 
-struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(super) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: vec![0; 64 << 10] })
+    }
+
+    /// One request and the body of its answer.
+    pub(super) async fn body(&mut self, request: &[u8]) -> io::Result<&[u8]> {
+        let body = self.exchange(request).await?;
+        Ok(&self.buffer[body])
     }
 
     /// One request and its answer; where in the buffer its body is.

@@ -16,7 +16,7 @@ const CREATED: usize = 10_000;
 /// Episodes written to for the row about those.
 const WRITTEN: usize = 1_000;
 /// Changes made in each of them.
-const CHANGES: usize = 20;
+pub(super) const CHANGES: usize = 20;
 
 /// 100,000 live episodes on 24 GB (DESIGN: performance budget).
 const EPISODE_BYTES_MAX: f64 = 24e9 / 1e5;
@@ -68,7 +68,7 @@ fn created(farm: &Farm, scripts: &[Script]) -> Result<Row, Failure> {
     Ok(bytes.into_iter().fold(row, Row::bytes))
 }
 
-fn spec(script: &Script) -> EpisodeSpec {
+pub(super) fn spec(script: &Script) -> EpisodeSpec {
     EpisodeSpec {
         environment: script.environment.name().clone(),
         task: Some(script.task.clone()),
@@ -80,7 +80,7 @@ fn spec(script: &Script) -> EpisodeSpec {
 
 /// Calls that make [`CHANGES`] changes in an episode of one of the tasks: those of the solutions, repeated for as long as
 /// they are accepted.
-fn changing_calls<'s>(scripts: &[&'s Script]) -> Result<Option<(&'s Script, Vec<Call>)>, Failure> {
+pub(super) fn changing_calls<'s>(scripts: &[&'s Script]) -> Result<Option<(&'s Script, Vec<Call>)>, Failure> {
     let changing = || scripts.iter().flat_map(|script| &script.calls).filter(|call| call.changes);
     let mut best: Option<(&Script, Vec<Call>)> = None;
     for script in scripts {
@@ -111,7 +111,7 @@ fn growth(before: Option<u64>, count: usize) -> Option<f64> {
 }
 
 /// Resident memory of this process, where the operating system tells (Linux).
-fn resident_bytes() -> Option<u64> {
+pub(super) fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;

@@ -1,6 +1,7 @@
 //! What `envfarm bench` reports, as a document and as tables.
 
 use std::fmt::Write;
+use std::time::Instant;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
@@ -18,8 +19,11 @@ pub(super) struct Report {
     cores: usize,
     /// Seconds spent measuring.
     seconds: u32,
-    /// How the HTTP rows were measured.
-    http: &'static str,
+    /// How the HTTP rows were measured, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) http: Option<&'static str>,
+    #[serde(skip)]
+    started: Instant,
     /// Everything measured.
     rows: Vec<Row>,
 }
@@ -32,6 +36,7 @@ pub(super) enum Group {
     Start,
     Memory,
     Http,
+    Farm,
     /// One tool of an environment; in the document only.
     Tool,
 }
@@ -47,6 +52,14 @@ pub(super) struct Row {
     pub(super) ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) calls_per_s: Option<f64>,
+    /// Episodes created per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) episodes_per_s: Option<f64>,
+    /// What every episode earned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rewards: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) p50_us: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +86,8 @@ pub(super) enum Budget {
     P99UsBelow(f64),
     /// Memory, in bytes.
     BytesBelow(f64),
+    /// At least this many calls per second.
+    CallsPerSAtLeast(f64),
     /// At least this ratio.
     RatioAtLeast(f64),
 }
@@ -97,6 +112,7 @@ impl Row {
         self.over = match budget {
             Budget::P50UsBelow(limit) => self.p50_us.is_some_and(|p50| p50 >= limit),
             Budget::P99UsBelow(limit) => self.p99_us.is_some_and(|p99| p99 >= limit),
+            Budget::CallsPerSAtLeast(limit) => self.calls_per_s.is_some_and(|calls| calls < limit),
             Budget::BytesBelow(limit) => self.bytes.is_some_and(|bytes| bytes >= limit),
             Budget::RatioAtLeast(limit) => self.ratio.is_some_and(|ratio| ratio < limit),
         };
@@ -110,6 +126,7 @@ impl Budget {
         match self {
             Self::P50UsBelow(limit) => format!("< {}", time(limit)),
             Self::P99UsBelow(limit) => format!("p99 < {}", time(limit)),
+            Self::CallsPerSAtLeast(limit) => format!(">= {limit:.0} calls/s"),
             Self::BytesBelow(limit) => format!("< {}", size(limit)),
             Self::RatioAtLeast(limit) => format!(">= {limit:.2}"),
         }
@@ -123,9 +140,16 @@ impl Report {
             build: if cfg!(debug_assertions) { "debug" } else { "release" },
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             seconds,
-            http: super::http::METHOD,
+            http: None,
+            started: Instant::now(),
             rows: Vec::new(),
         }
+    }
+
+    /// The report with the time it has taken.
+    pub(super) fn ended(mut self) -> Self {
+        self.seconds = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
+        self
     }
 
     pub(super) fn extend(&mut self, rows: Vec<Row>) {
@@ -140,12 +164,21 @@ impl Report {
         if cfg!(debug_assertions) {
             text.push_str("a debug build says nothing about speed: cargo run --release -- bench\n");
         }
-        let _ =
-            write!(text, "\n{}\n", self.table(Group::Http, "HTTP", &["ratio", "calls/s", "p50", "p99", "server CPU"]));
-        let _ = writeln!(text, "  {}", self.http);
-        let _ = write!(text, "\n{}\n", self.table(Group::Engine, "engine", &["p50", "p99"]));
-        let _ = write!(text, "\n{}\n", self.table(Group::Start, "start", &["p50", "p99"]));
-        let _ = write!(text, "\n{}\n", self.table(Group::Memory, "memory", &["each"]));
+        let tables: [(Group, &str, &[&str]); 5] = [
+            (Group::Http, "HTTP", &["ratio", "calls/s", "p50", "p99", "server CPU"]),
+            (Group::Engine, "engine", &["p50", "p99"]),
+            (Group::Start, "start", &["p50", "p99"]),
+            (Group::Memory, "memory", &["each"]),
+            (Group::Farm, "farm", &["ratio", "episodes/s", "calls/s", "p50", "p99", "seconds", "each"]),
+        ];
+        for (group, title, columns) in tables {
+            if self.rows.iter().any(|row| row.group == Some(group)) {
+                let _ = write!(text, "\n{}\n", self.table(group, title, columns));
+            }
+        }
+        if let Some(method) = self.http {
+            let _ = writeln!(text, "\n{method}");
+        }
         let over = self.rows.iter().filter(|row| row.over).count();
         let _ = match over {
             0 => writeln!(text, "\nevery row is within its budget"),
@@ -177,6 +210,8 @@ impl Row {
     fn cell(&self, column: &str) -> String {
         let shown = match column {
             "ratio" => self.ratio.map(|ratio| format!("{ratio:.2}")),
+            "episodes/s" => self.episodes_per_s.map(|episodes| format!("{episodes:.0}")),
+            "seconds" => self.seconds.map(|seconds| format!("{seconds:.3}")),
             "calls/s" => self.calls_per_s.map(|calls| format!("{calls:.0}")),
             "p50" => self.p50_us.map(time),
             "p99" => self.p99_us.map(time),

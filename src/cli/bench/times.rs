@@ -31,6 +31,12 @@ impl Times {
         let _ = self.histogram.record(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Takes in the times of another.
+    pub(super) fn add(&mut self, other: &Self) {
+        // Both have three digits and grow as needed.
+        let _ = self.histogram.add(&other.histogram);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.histogram.is_empty()
     }

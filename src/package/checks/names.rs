@@ -16,6 +16,9 @@ pub(super) fn check(package: &Package) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let name = &package.environment.name;
     well_formed(name, ENVIRONMENT_FILE, &mut findings);
+    if let Some(family) = &package.environment.family {
+        well_formed(family, ENVIRONMENT_FILE, &mut findings);
+    }
     let folder = package.directory.canonicalize().ok();
     let folder = folder.as_deref().and_then(|path| path.file_name());
     if let Some(folder) = folder.and_then(|folder| folder.to_str())

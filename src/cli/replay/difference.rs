@@ -6,15 +6,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::episode::CallError;
-use crate::trajectory::Step;
+use crate::episode::{self, CallError, Episode};
+use crate::trajectory::{Step, Trajectory};
 
 /// Longest text of a value that is shown, in characters.
 const SHOWN_LENGTH_MAX: usize = 200;
 
 /// The first difference between a recording and its replay.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Difference {
+pub(in crate::cli) struct Difference {
     /// Number of the call, from 1.
     call: usize,
     /// The tool.
@@ -29,7 +29,7 @@ pub(super) struct Difference {
 
 impl Difference {
     /// The replay of a call gave no observation.
-    pub(super) fn unanswered(call: usize, recorded: &Step, err: &CallError) -> Self {
+    fn unanswered(call: usize, recorded: &Step, err: &CallError) -> Self {
         Self {
             call,
             tool: recorded.tool.clone(),
@@ -48,8 +48,25 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Makes a trajectory's calls again in a fresh episode, until one differs.
+pub(in crate::cli) fn first_difference(episode: &mut Episode, trajectory: &Trajectory) -> Option<Difference> {
+    for (index, recorded) in trajectory.steps.iter().enumerate() {
+        let number = index + 1;
+        match episode.call(&recorded.tool, recorded.arguments.clone()) {
+            Ok(observation) => {
+                let replayed = episode::step(&recorded.tool, recorded.arguments.clone(), &observation);
+                if let Some(difference) = between(number, recorded, &replayed) {
+                    return Some(difference);
+                }
+            }
+            Err(err) => return Some(Difference::unanswered(number, recorded, &err)),
+        }
+    }
+    None
+}
+
 /// The first difference of two observations of call number `call`, in the order in which they are written.
-pub(super) fn between(call: usize, recorded: &Step, replayed: &Step) -> Option<Difference> {
+fn between(call: usize, recorded: &Step, replayed: &Step) -> Option<Difference> {
     if same_bytes(&recorded.observation, &replayed.observation) && recorded.is_error == replayed.is_error {
         return None;
     }
