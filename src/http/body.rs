@@ -46,6 +46,18 @@ impl FromRequestParts<Front> for EnvironmentPath {
     }
 }
 
+/// The name of an environment in a path, as it was sent; the environment isn't loaded.
+#[derive(Debug)]
+pub(super) struct EnvironmentNamePath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for EnvironmentNamePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        path_segment(parts, state).await.map(Self)
+    }
+}
+
 async fn path_segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, ApiError> {
     let Path(text) = Path::<String>::from_request_parts(parts, state)
         .await

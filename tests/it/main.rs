@@ -22,3 +22,4 @@ mod tidy;
 mod trajectories;
 mod tutorial;
 mod walk;
+mod watch;
