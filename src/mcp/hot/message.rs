@@ -1,4 +1,4 @@
-//! A `tools/call` message as it is read in one go, borrowed from the body where it can be.
+//! A `tools/call` or `tools/list` message as it is read in one go, borrowed from the body where it can be.
 //!
 //! Reading is stricter than rmcp's wherever that is simpler, never more lenient: what this refuses, rmcp looks at.
 
@@ -76,22 +76,30 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// A request, `P` being its parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Message<'a> {
+pub(super) struct Message<'a, P> {
     pub(super) jsonrpc: &'a str,
     pub(super) id: Id,
     pub(super) method: &'a str,
-    #[serde(borrow)]
-    pub(super) params: Object<Params<'a>>,
+    pub(super) params: P,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Params<'a> {
+pub(super) struct CallParams<'a> {
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
     pub(super) arguments: Option<Map<String, Value>>,
+    #[serde(borrow, rename = "_meta")]
+    pub(super) meta: Option<Meta<'a>>,
+}
+
+/// There is one page, so a cursor is unusual.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams<'a> {
     #[serde(borrow, rename = "_meta")]
     pub(super) meta: Option<Meta<'a>>,
 }
