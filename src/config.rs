@@ -22,8 +22,13 @@ pub const BODY_READ_MS_MAX: u64 = 30_000;
 /// least recently used one ends.
 pub const SCRATCH_EPISODES_MAX: usize = 1_024;
 
-/// Episodes made by one `POST /episodes`. Trainers ask for groups of up to about a thousand; more are more requests.
+/// Episodes made by one `POST /episodes`. Trainers ask for up to some thousand at a time (a step's groups); more
+/// are more requests. As many specs of ordinary length fit into a body of a mebibyte.
 pub const EPISODES_PER_REQUEST_MAX: usize = 4_096;
+
+/// Requests at a time whose work may take long or much memory (creating, listing, trajectories, databases of up to some 16 MiB);
+/// others wait. More than there are cores wouldn't be faster.
+pub const ASIDE_MAX: usize = 16;
 
 /// How long a request's header may take from its first byte. It fits one packet; who sends it by the letter is cut off.
 pub const HEADER_READ_MS_MAX: u64 = 10_000;

@@ -1,19 +1,22 @@
 //! HTTP: MCP for agents and REST for trainers; with its submodules the only place that names axum.
 //!
-//! `connections` accepts them. A request passes the `guard` (Host and Origin) and `auth` (tokens), then either `agent` (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or
-//! `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
+//! `connections` accepts what comes. A request passes the `guard` (Host and Origin) and `auth` (tokens), then either `agent`
+//! (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
 
 mod agent;
 mod auth;
 pub mod baseline;
 mod body;
 mod connections;
+mod endpoint;
+mod endpoints;
 mod error;
 mod guard;
 mod message;
-pub(crate) mod schema;
+pub(crate) mod openapi;
 mod scratch;
 mod trainer;
+mod watch;
 
 use std::future::Future;
 use std::io;
@@ -23,14 +26,14 @@ use axum::Router;
 use axum::http::{Method, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use self::auth::Auth;
 use self::error::{ApiError, Code};
 use self::guard::Guard;
 use self::scratch::Scratch;
-use crate::config::{ConnectionLimits, HttpSettings};
+use crate::config::{ASIDE_MAX, ConnectionLimits, HttpSettings};
 use crate::farm::{Farm, LiveEpisode};
 use crate::id::EpisodeId;
 
@@ -42,9 +45,26 @@ struct Front {
     guard: Arc<Guard>,
     auth: Arc<Auth>,
     scratch: Arc<Scratch>,
+    aside: Arc<Semaphore>,
 }
 
 impl Front {
+    /// Does work that may take more than a call does, on a thread that may block. Some at a time: what it makes is in memory.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> Result<T, ApiError> {
+        let front = self.clone();
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.aside).acquire_owned().await;
+        let worked = tokio::task::spawn_blocking(move || {
+            let done = work(&front);
+            drop(permit);
+            done
+        });
+        worked.await.map_err(|err| {
+            tracing::error!(%err, "work for a request broke off");
+            ApiError::new(Code::Internal, "the server failed; its log says how")
+        })
+    }
+
     /// A live episode, rebuilt on a thread that may block where it sleeps.
     async fn episode(&self, id: EpisodeId) -> Result<Arc<LiveEpisode>, ApiError> {
         if let Some(live) = self.farm.episode_if_awake(&id)? {
@@ -70,24 +90,13 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
         auth: Arc::new(Auth::new(&settings.access)),
         scratch: Arc::new(Scratch::new(settings.scratch_episodes_max)),
         settings: Arc::new(settings),
+        aside: Arc::new(Semaphore::new(ASIDE_MAX)),
     };
-    Router::new()
-        .route("/healthz", get(trainer::health))
-        .route("/readyz", get(trainer::ready))
-        .route("/environments", get(trainer::environments))
-        .route("/environments/{name}", get(trainer::environment))
-        .route("/environments/{name}/tools", get(trainer::tools))
-        .route("/environments/{name}/tasks", get(trainer::tasks))
-        .route("/episodes", post(trainer::create))
-        .route("/episodes/{id}", get(trainer::episode).delete(trainer::remove))
-        .route("/episodes/{id}/calls", post(trainer::call))
-        .route("/episodes/{id}/reset", post(trainer::reset))
-        .route("/episodes/{id}/verify", post(trainer::verify))
-        .route("/episodes/{id}/mcp", post(agent::in_episode))
-        .route("/envs/{name}/mcp", post(agent::in_environment).delete(agent::end_session))
+    endpoints::routes()
         .fallback(unknown_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(front.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(front.clone(), watch::measure))
         .with_state(front)
 }
 

@@ -86,8 +86,8 @@ pub struct End {
     pub verdict: Option<Verdict>,
 }
 
-/// A trajectory as read.
-#[derive(Debug, Clone, PartialEq)]
+/// A whole trajectory.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Trajectory {
     /// What was played.
     pub header: Header,

@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:
 An editor with a YAML language server checks a package while you write it, with this as the first line of tools.yaml:
   # yaml-language-server: $schema=../../schemas/tools.json";
 
-/// Write the JSON Schemas of the package files, the trajectory and the JSON outputs
+/// Write the JSON Schemas of the package files, the trajectory and the JSON outputs, and the OpenAPI document of the REST API
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
@@ -47,7 +47,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("tools.json", schema::<Vec<ToolFile>>("tools.yaml of a package")),
         ("tasks.json", schema::<Vec<TaskFile>>("tasks.yaml of a package")),
         ("trajectory.json", schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines")),
-        ("rest.json", http::schema::rest().to_value()),
+        ("openapi.json", http::openapi::document()),
         ("check.json", schema::<check::Report>("Output of envfarm check --json")),
         ("solve.json", schema::<solve::Solutions>("Output of envfarm solve --json")),
         ("verify.json", schema::<verify::Verification>("Output of envfarm verify --json")),

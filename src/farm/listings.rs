@@ -153,6 +153,14 @@ impl Farm {
         Ok(listing)
     }
 
+    /// The environment's name, where there is one of that name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn environment_name(&self, name: &str) -> Result<&EnvironmentName, FarmError> {
+        self.environments.find(name).map(|(name, _)| name)
+    }
+
     /// Tasks in the order of their environments' names, up to `limit`, beginning at `from`. A page may be shorter than asked for
     /// and still not be the last. Environments whose package can't be read have no tasks.
     ///

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -35,15 +36,21 @@ const ALIAS_BYTES_MAX: usize = 128;
 const CLIENT_NAME_CHARS_MAX: usize = 128;
 
 /// What `/envs/{name}/mcp` takes in its query.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Play {
+pub(super) struct Play {
     /// Keeps several agents of one caller apart.
     #[serde(rename = "as")]
+    #[serde(default)]
+    #[schemars(with = "String")]
     alias: Option<String>,
     /// A task to play; free play without.
+    #[serde(default)]
+    #[schemars(with = "String")]
     task: Option<String>,
     /// The episode's seed; 0 without.
+    #[serde(default)]
+    #[schemars(with = "u64")]
     seed: Option<u64>,
 }
 

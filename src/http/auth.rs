@@ -181,6 +181,11 @@ impl Need {
     }
 }
 
+/// Whether a path needs a token, where there are tokens.
+pub(super) fn needs_token(path: &str) -> bool {
+    Need::of(path) != Need::Nothing
+}
+
 /// The token that a request carries.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();

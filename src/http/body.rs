@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use std::sync::Arc;
 
@@ -43,6 +43,18 @@ impl FromRequestParts<Front> for EnvironmentPath {
     async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, ApiError> {
         let name = path_segment(parts, front).await?;
         Ok(Self(front.farm.environment(&name)?))
+    }
+}
+
+/// The name of an environment in a path, as it was sent; the environment isn't loaded.
+#[derive(Debug)]
+pub(super) struct EnvironmentNamePath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for EnvironmentNamePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        path_segment(parts, state).await.map(Self)
     }
 }
 
@@ -151,9 +163,10 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // A struct would also be read from an array of its fields' values.
-    if first_byte(bytes) == Some(b'[') {
-        return Err(ApiError::new(Code::InvalidBody, "the body must be a JSON object, not an array"));
+    // A struct would also be read from an array of its fields' values, and of anything else serde says which type of ours it
+    // isn't.
+    if first_byte(bytes) != Some(b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        return Err(ApiError::new(Code::InvalidBody, "the body must be a JSON object"));
     }
     serde_json::from_slice(bytes).map_err(|err| match err.classify() {
         Category::Data => ApiError::new(Code::InvalidBody, format!("the body isn't what this endpoint takes: {err}")),

@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::RETRY_AFTER_S;
@@ -80,7 +82,8 @@ pub(super) enum Code {
 }
 
 impl Code {
-    fn parts(self) -> (StatusCode, &'static str) {
+    /// Its status and text form.
+    pub(super) fn parts(self) -> (StatusCode, &'static str) {
         match self {
             Self::UnknownEndpoint => (StatusCode::NOT_FOUND, "unknown_endpoint"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -142,11 +145,79 @@ impl Code {
 pub(super) struct ApiError {
     code: Code,
     message: String,
+    problems: Vec<Problem>,
 }
+
+/// What is wrong with one entry of a list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Problem {
+    /// Which entry, from 0.
+    index: usize,
+    /// Stable `snake_case` name.
+    code: &'static str,
+    /// For people.
+    message: String,
+    #[serde(skip)]
+    kind: Code,
+}
+
+impl Problem {
+    pub(super) fn new(index: usize, kind: Code, message: String) -> Self {
+        Self { index, code: kind.parts().1, message, kind }
+    }
+}
+
+/// Answer to every request that fails.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ErrorResponse {
+    error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorDetail {
+    /// Stable `snake_case` name.
+    code: &'static str,
+    /// For people.
+    message: String,
+    /// Where a list was sent, what is wrong with which of its entries; at most 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
+}
+
+/// Problems that an error lists. Whoever sends thousands of bad entries has one mistake, a thousand times.
+const PROBLEMS_MAX: usize = 100;
+
+/// Problems that an error's message names.
+const PROBLEMS_NAMED_MAX: usize = 10;
 
 impl ApiError {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), problems: Vec::new() }
+    }
+
+    /// The error as what is wrong with an entry of a list.
+    pub(super) fn into_problem(self, index: usize) -> Problem {
+        Problem::new(index, self.code, self.message)
+    }
+
+    /// All that is wrong with what was sent. The code is that of the problems where they have the same; entries are named by
+    /// their indexes where what was sent is a list.
+    pub(super) fn of_problems(mut problems: Vec<Problem>, listed: bool) -> Self {
+        let code = match problems.first() {
+            Some(first) if problems.iter().all(|problem| problem.kind == first.kind) => first.kind,
+            _ => Code::InvalidBody,
+        };
+        let named = problems.iter().take(PROBLEMS_NAMED_MAX).map(|problem| match listed {
+            true => format!("[{}]: {}", problem.index, problem.message),
+            false => problem.message.clone(),
+        });
+        let mut message = named.collect::<Vec<_>>().join("; ");
+        if problems.len() > PROBLEMS_NAMED_MAX {
+            message.push_str(&format!("; and {} more", problems.len() - PROBLEMS_NAMED_MAX));
+        }
+        problems.truncate(if listed { PROBLEMS_MAX } else { 0 });
+        Self { code, message, problems }
     }
 
     /// The error as a JSON-RPC error response to the request with `id`; without an id where the request's can't be known,
@@ -185,9 +256,10 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
         let (status, code) = self.code.parts();
-        let body = json!({"error": {"code": code, "message": self.message}});
+        let problems = std::mem::take(&mut self.problems);
+        let body = ErrorResponse { error: ErrorDetail { code, message: self.message.clone(), problems } };
         self.with_headers((status, Json(body)).into_response())
     }
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rmcp::ErrorData;
 use rmcp::model::{CacheScope, CallToolResult, ContentBlock, ListToolsResult, Tool, ToolAnnotations};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::CACHE_TTL_MS;
 use crate::engine::environment::{self, Annotations, Environment};
@@ -40,8 +41,32 @@ impl Serialize for CallResult {
     }
 }
 
+/// What [`CallResult`] is written as, for its schema.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Shape {
+    /// The observation as compact JSON text.
+    content: [Text<'static>; 1],
+    /// The observation, where the call completed.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<Map<String, Value>>,
+    /// True where the call was refused; nothing has changed then.
+    is_error: bool,
+}
+
+impl JsonSchema for CallResult {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CallResult".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Shape::json_schema(generator)
+    }
+}
+
 /// A text block of a result.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "text")]
 struct Text<'a> {
     text: &'a str,

@@ -1,9 +1,11 @@
 //! The integration tests: one binary, one module per layer.
 #![expect(clippy::unwrap_used, reason = "a failing test says where it failed")]
 
+mod access;
 mod broken;
 mod checks;
 mod cli;
+mod connections;
 mod database;
 mod episodes;
 mod farm;
@@ -12,9 +14,12 @@ mod journal;
 mod mcp;
 mod process;
 mod random_requests;
+mod secrets;
+mod settings;
 mod stdio;
 mod support;
 mod tidy;
 mod trajectories;
 mod tutorial;
 mod walk;
+mod watch;

@@ -168,7 +168,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Meta<'a> {
                             let key = IdempotencyKey::parse(map.next_value()?);
                             meta.key = Some(key.ok_or_else(|| de::Error::custom("no idempotency key"))?);
                         }
-                        MetaKey::Other => drop(map.next_value::<Anything>()?),
+                        MetaKey::Other => Anything::skip(&mut map)?,
                     }
                 }
                 Ok(meta)
@@ -208,7 +208,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Client<'a> {
                     match key {
                         ClientKey::Name if name.is_some() => return Err(de::Error::duplicate_field("name")),
                         ClientKey::Name => name = Some(map.next_value::<ClientName<'de>>()?.0),
-                        ClientKey::Other => drop(map.next_value::<Anything>()?),
+                        ClientKey::Other => Anything::skip(&mut map)?,
                     }
                 }
                 Ok(Client(name))
@@ -220,6 +220,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Client<'a> {
 
 /// Any JSON, read in full and kept nowhere.
 struct Anything;
+
+impl Anything {
+    /// Reads past a member's value.
+    fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+        map.next_value().map(|Self| ())
+    }
+}
 
 impl<'de> Deserialize<'de> for Anything {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
