@@ -24,9 +24,8 @@ use serde_json::Value;
 use tracing::{error, info, warn};
 
 use self::environments::Environments;
-use self::listings::Listings;
-pub use self::listings::{EnvironmentListing, TaskFilter, TaskListing, TaskPage, TaskPosition};
 pub use self::list::{EpisodeFilter, EpisodeSummary};
+pub use self::listings::{EnvironmentListing, TaskFilter, TaskListing, TaskPage, TaskPosition};
 pub use self::live::LiveEpisode;
 use self::live::Times;
 use self::recovery::Recovery;
@@ -195,7 +194,6 @@ pub struct Farm {
     limits: FarmLimits,
     common: Arc<Common>,
     environments: Environments,
-    listings: Listings,
     episodes: RwLock<HashMap<EpisodeId, Held>>,
     /// False while the journal is being read.
     ready: AtomicBool,
@@ -209,8 +207,7 @@ impl Farm {
     pub fn open(directory: &Path, limits: FarmLimits) -> Result<Self, FarmError> {
         let environments = Environments::open(directory, limits.environments_max)?;
         let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new() });
-        let listings = Listings::default();
-        Ok(Self { limits, common, environments, listings, episodes: RwLock::default(), ready: AtomicBool::new(true) })
+        Ok(Self { limits, common, environments, episodes: RwLock::default(), ready: AtomicBool::new(true) })
     }
 
     /// A farm that answers [`FarmError::Recovering`] to whatever concerns episodes until [`Farm::recover`] has been called.

@@ -197,11 +197,7 @@ pub(crate) fn diff(
 
 /// Digest of the package and of every row that differs from the initial database: `sha256:` and hexadecimal digits. Tables come
 /// by name and rows by key, so only what the rows are counts; not which calls led there.
-pub(crate) fn digest(
-    environment: &Environment,
-    state: &State,
-    conditions: &Conditions,
-) -> Result<String, JudgeError> {
+pub(crate) fn digest(environment: &Environment, state: &State, conditions: &Conditions) -> Result<String, JudgeError> {
     let mut digest = Sha256::new();
     digest.update(environment.digest());
     let tables: &BTreeSet<usize> = &state.written;

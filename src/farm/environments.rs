@@ -9,6 +9,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::FarmError;
+use super::listings::Listings;
 use crate::engine::environment::Environment;
 use crate::id::EnvironmentName;
 use crate::package;
@@ -17,6 +18,8 @@ use crate::package;
 #[derive(Debug)]
 pub(super) struct Environments {
     slots: BTreeMap<EnvironmentName, Slot>,
+    /// What lists say of packages that needn't be loaded for it.
+    pub(super) listings: Listings,
     loaded_max: usize,
     /// Counts requests, so that the least recently used one is known.
     uses: AtomicU64,
@@ -51,7 +54,7 @@ impl Environments {
         if slots.is_empty() {
             return Err(FarmError::Empty { directory: directory.to_owned() });
         }
-        Ok(Self { slots, loaded_max, uses: AtomicU64::new(0) })
+        Ok(Self { slots, listings: Listings::default(), loaded_max, uses: AtomicU64::new(0) })
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &EnvironmentName> {

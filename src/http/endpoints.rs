@@ -69,7 +69,10 @@ fn of_environments() -> Vec<Endpoint> {
         Endpoint::new(
             Method::GET,
             "/tasks",
-            about("list_tasks", "List tasks of all environments; a page may be shorter than asked for and not the last"),
+            about(
+                "list_tasks",
+                "List tasks of all environments; a page may be shorter than asked for and not the last",
+            ),
             tasks::of_all,
         )
         .errors(&[Code::UnknownEnvironment, Code::InvalidPackage]),
@@ -118,12 +121,7 @@ fn of_one_episode() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Method::GET, "/episodes/{id}", about("get_episode", "Describe an episode"), episodes::get)
             .errors(&[Code::EnvironmentFault]),
-        Endpoint::new(
-            Method::DELETE,
-            "/episodes/{id}",
-            about("delete_episode", "Delete an episode"),
-            episodes::remove,
-        ),
+        Endpoint::new(Method::DELETE, "/episodes/{id}", about("delete_episode", "Delete an episode"), episodes::remove),
         Endpoint::new(
             Method::POST,
             "/episodes/{id}/calls",

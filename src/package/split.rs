@@ -54,7 +54,9 @@ mod tests {
         ] {
             assert_eq!(of(None, environment, task), split, "{environment}/{task}");
         }
-        for (family, split) in [("library", Split::Train), ("hotel", Split::Train), ("gym", Split::Train), ("bakery", Split::HeldOut)] {
+        for (family, split) in
+            [("library", Split::Train), ("hotel", Split::Train), ("gym", Split::Train), ("bakery", Split::HeldOut)]
+        {
             assert_eq!(of(Some(family), "any", "task"), split, "{family}");
         }
     }
@@ -67,7 +69,8 @@ mod tests {
 
     #[test]
     fn about_a_fifth_is_held_out() {
-        let held_out = (0..10_000).filter(|number| of(None, "shop", &format!("task_{number}")) == Split::HeldOut).count();
+        let held_out =
+            (0..10_000).filter(|number| of(None, "shop", &format!("task_{number}")) == Split::HeldOut).count();
         assert!((1_900..2_100).contains(&held_out), "{held_out}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use envfarm::config::{ConnectionLimits};
+use envfarm::config::ConnectionLimits;
 use envfarm::config::HttpSettings;
 use envfarm::farm::FarmLimits;
 use serde_json::{Value, json};
@@ -334,9 +334,10 @@ async fn over_a_socket_answers_come_at_once_and_shutdown_drains() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(envfarm::http::serve(listener, server.router.clone(), ConnectionLimits::default(), async {
-        drop(stopped.await);
-    }));
+    let serving =
+        tokio::spawn(envfarm::http::serve(listener, server.router.clone(), ConnectionLimits::default(), async {
+            drop(stopped.await);
+        }));
     let mut connection = TcpStream::connect(address).await.unwrap();
     let get = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let mut buffer = vec![0; 4_096];

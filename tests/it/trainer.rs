@@ -194,7 +194,10 @@ async fn a_peek_judges_and_changes_nothing() {
     let verdict = server.post(&verify, json!({"answer": "Answer: 750", "peek": false})).await;
     assert_eq!(verdict.body, peeked.body);
     let after = get(&server, &id).await;
-    assert_eq!((&after["state"], &after["reward"], &after["verdict"]), (&json!("terminated"), &json!(1.0), &verdict.body));
+    assert_eq!(
+        (&after["state"], &after["reward"], &after["verdict"]),
+        (&json!("terminated"), &json!(1.0), &verdict.body)
+    );
 }
 
 #[tokio::test]
@@ -341,14 +344,17 @@ async fn a_database_opens_in_any_sqlite_and_holds_nothing_but_rows() {
     assert_eq!(one("PRAGMA integrity_check"), "ok");
     assert_eq!(one("SELECT body FROM notes WHERE body LIKE 'a note%'"), "a note to be found");
     let text = String::from_utf8_lossy(&reply.bytes);
-    for secret in ["borrow_the_moss_guide", "Take out the field guide", "solution", "verify", "mosses\",", "search_books"] {
+    for secret in
+        ["borrow_the_moss_guide", "Take out the field guide", "solution", "verify", "mosses\",", "search_books"]
+    {
         assert!(!text.contains(secret), "{secret}");
     }
     // Where Python is, its sqlite3 must like it too: it knows none of our functions.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("database");
     std::fs::File::create(&path).unwrap().write_all(&reply.bytes).unwrap();
-    let script = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone()[0])";
+    let script =
+        "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone()[0])";
     if let Ok(output) = std::process::Command::new("python3").arg("-c").arg(script).arg(&path).output() {
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "ok", "{output:?}");
     }
@@ -377,7 +383,10 @@ async fn tasks_are_listed_across_environments_and_filtered() {
     assert_eq!(all.body["next_cursor"], Value::Null);
     let mut names: Vec<String> =
         tasks.iter().map(|task| format!("{}/{}", task["environment"], task["name"]).replace('"', "")).collect();
-    assert!(names.contains(&"lending/when_is_it_due".to_owned()) && names.contains(&"notebook/pin_the_groceries".to_owned()));
+    assert!(
+        names.contains(&"lending/when_is_it_due".to_owned())
+            && names.contains(&"notebook/pin_the_groceries".to_owned())
+    );
     let due = tasks.iter().find(|task| task["name"] == "when_is_it_due").unwrap();
     assert_eq!((&due["split"], &due["reference_calls"]), (&json!("train"), &json!(1)));
     assert_eq!((&due["difficulty"], &due["has_answer"], &due["actor"]), (&json!("easy"), &json!(true), &json!(1)));
@@ -448,10 +457,12 @@ fn many(count: usize) -> (tempfile::TempDir, Server) {
             if entry.file_name() == "environment.yaml" {
                 let text = std::fs::read_to_string(entry.path()).unwrap();
                 let family = ["library", "bakery", "gym"][number % 3];
-                std::fs::write(to, text.replace("name: lending\n", &format!("name: {name}\nfamily: {family}\n"))).unwrap();
+                std::fs::write(to, text.replace("name: lending\n", &format!("name: {name}\nfamily: {family}\n")))
+                    .unwrap();
             } else if entry.file_name() == "tasks.yaml" {
                 let text = std::fs::read_to_string(entry.path()).unwrap();
-                let tagged = text.replacen("  difficulty: easy\n", &format!("  difficulty: easy\n  tags: [t{number}]\n"), 1);
+                let tagged =
+                    text.replacen("  difficulty: easy\n", &format!("  difficulty: easy\n  tags: [t{number}]\n"), 1);
                 std::fs::write(to, tagged).unwrap();
             } else {
                 std::os::unix::fs::symlink(entry.path(), to).unwrap();

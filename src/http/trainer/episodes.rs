@@ -162,7 +162,8 @@ impl FromRequestParts<Front> for Idempotency {
 
 impl Input for Idempotency {
     fn describe(description: &mut Description<'_>) {
-        let text = "Names the call: sent again under the same key, it gives its first result again and changes nothing.";
+        let text =
+            "Names the call: sent again under the same key, it gives its first result again and changes nothing.";
         let schema = json!({"type": "string", "pattern": "^[ -~]+$", "maxLength": IDEMPOTENCY_KEY_BYTES_MAX});
         description.parameter("header", "Idempotency-Key", text, &schema);
         description.errors.push(Code::InvalidIdempotencyKey);
