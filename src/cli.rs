@@ -76,7 +76,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     Stdio(stdio::Options),
     List(list::Options),
     Play(play::Options),
@@ -106,7 +106,7 @@ pub fn run() -> ExitCode {
         Err(Unusable::File(failure)) => return ended(Err(failure)),
     };
     let outcome = match command_line.command {
-        Command::Serve(options) => serve::run(options),
+        Command::Serve(options) => serve::run(&options),
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
         Command::Check(options) => check::run(&options),
