@@ -77,7 +77,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     Top(top::Options),
     Stdio(stdio::Options),
     List(list::Options),
@@ -109,7 +109,7 @@ pub fn run() -> ExitCode {
     };
     let outcome = match command_line.command {
         Command::Top(options) => top::run(&options),
-        Command::Serve(options) => serve::run(options),
+        Command::Serve(options) => serve::run(&options),
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
         Command::Check(options) => check::run(&options),

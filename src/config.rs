@@ -89,8 +89,8 @@ pub struct LimitOptions {
     /// Milliseconds a call may take; past it the episode is truncated
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..), env = "ENVFARM_CALL_DEADLINE_MS")]
     pub call_deadline_ms: u64,
-    /// Work a call may do, in steps of SQLite's virtual machine; a call that needs more is a defect of its environment. Leave
-    /// it: with another budget the same calls may end in another way
+    /// Work a call may do, in steps of SQLite's virtual machine; past it the call is refused. With another budget the same
+    /// calls may end in another way, so that recordings are replayed with the default
     #[arg(long, value_name = "N", default_value_t = CALL_STEPS_MAX, value_parser = clap::value_parser!(u64).range(1_000..), env = "ENVFARM_CALL_STEPS_MAX")]
     pub call_steps_max: u64,
     /// Largest request body in bytes

@@ -61,7 +61,7 @@ pub struct EpisodeLimits {
     pub calls_max: usize,
     /// Wall-clock time of one call after which it is truncated.
     pub call_deadline: Duration,
-    /// Steps of SQLite's virtual machine that a call may take; past it the episode is faulted.
+    /// Steps of SQLite's virtual machine that a call may take; past it the call is refused.
     pub call_steps_max: u64,
 }
 

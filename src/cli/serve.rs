@@ -21,7 +21,7 @@ use crate::http;
 use crate::journal::JournalSettings;
 use crate::telemetry::{self, LogFormat};
 
-pub(super) fn run(options: Options) -> Result<(), Failure> {
+pub(super) fn run(options: &Options) -> Result<(), Failure> {
     if options.print_config {
         return print(&options.settings.shown);
     }
@@ -30,8 +30,8 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     if let Some(file) = &options.settings.file {
         tracing::info!(file = %file.display(), "read the configuration file");
     }
-    let addresses = addresses(&options)?;
-    let access = access::access(&options, &addresses)?;
+    let addresses = addresses(options)?;
+    let access = access::access(options, &addresses)?;
     let limits = farm_limits(&options.limits);
     let journal = options.journal.settings();
     let farm = match &journal {
@@ -41,7 +41,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let farm = Arc::new(farm.map_err(|err| Failure::failed(err.to_string()))?);
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|err| Failure::internal(format!("failed to start the async runtime: {err}")))?;
-    let served = runtime.block_on(serve(&options, access, &addresses, Arc::clone(&farm), journal));
+    let served = runtime.block_on(serve(options, access, &addresses, Arc::clone(&farm), journal));
     farm.flush().map_err(|err| Failure::failed(err.to_string()))?;
     served
 }

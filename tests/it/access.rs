@@ -62,6 +62,10 @@ fn of_episode(id: &str) -> Vec<(Method, String, Value)> {
         (Method::GET, path(""), Value::Null),
         (Method::POST, path("/calls"), json!({"tool": "list_notes"})),
         (Method::POST, path("/reset"), Value::Null),
+        (Method::POST, path("/fork"), json!({"count": 1})),
+        (Method::GET, path("/trajectory"), Value::Null),
+        (Method::GET, path("/diff"), Value::Null),
+        (Method::GET, path("/database"), Value::Null),
         (Method::POST, path("/verify"), Value::Null),
         (Method::DELETE, path(""), Value::Null),
     ]

@@ -198,7 +198,7 @@ const MISTAKES: &[(&str, &str, &str, u16, &str)] = &[
     ("POST", "/episodes/LIVE/steps", "{}", 404, "unknown_endpoint"),
     ("PUT", "/episodes/LIVE", "{}", 405, "method_not_allowed"),
     ("GET", "/episodes/LIVE/calls", "", 405, "method_not_allowed"),
-    ("PUT", "/episodes", "", 405, "method_not_allowed"),
+    ("PUT", "/episodes", "{}", 405, "method_not_allowed"),
     ("GET", "/episodes/GONE", "", 404, "unknown_episode"),
     ("DELETE", "/episodes/GONE", "", 404, "unknown_episode"),
     ("POST", "/episodes/GONE/verify", "{}", 404, "unknown_episode"),

@@ -85,6 +85,10 @@ impl Package {
     }
 }
 
+/// What only our code or SQLite says. (`sqlite` alone doesn't stand here: a trainer can download a database.)
+const INTERNALS: [&str; 9] =
+    ["SELECT ", "INSERT INTO", "rusqlite", "serde", "panicked", ".rs:", "src/", "struct ", "envfarm::"];
+
 /// Collects what the server says to somebody.
 struct Ear<'a> {
     server: &'a Server,
@@ -102,19 +106,7 @@ impl Ear<'_> {
         let plain = String::from_utf8_lossy(&bytes).into_owned();
         // Escapes of JSON would hide a text that spans lines or has quotes.
         let text = format!("{:?}\n{plain}\n{}", head.headers, plain.replace("\\n", "\n").replace("\\\"", "\""));
-        let internals = [
-            "SELECT ",
-            "INSERT INTO",
-            "sqlite",
-            "rusqlite",
-            "serde",
-            "panicked",
-            ".rs:",
-            "src/",
-            "struct ",
-            "envfarm::",
-        ];
-        let internals = internals.into_iter().map(str::to_owned).chain(self.secrets.iter().cloned());
+        let internals = INTERNALS.into_iter().map(str::to_owned).chain(self.secrets.iter().cloned());
         let answers = self.package.answers.iter().filter(|_| !may_answer);
         for secret in internals.chain(self.package.sql.iter().cloned()).chain(answers.cloned()) {
             assert!(!text.contains(&secret), "{asked} says {secret:?}: {text}");
@@ -204,7 +196,8 @@ fn routes(id: &str, environment: &str) -> Vec<String> {
     .collect();
     routes.extend(["", "/tools", "/tasks", "/solutions"].map(|rest| format!("/environments/{environment}{rest}")));
     routes.extend(
-        ["/", "/episodes", "/environments", "/metrics", "/openapi.json", "/ui", "/tasks.yaml"].map(str::to_owned),
+        ["/", "/episodes", "/environments", "/tasks", "/metrics", "/openapi.json", "/ui", "/tasks.yaml"]
+            .map(str::to_owned),
     );
     routes.extend([
         format!("/envs/{environment}/mcp"),
@@ -239,8 +232,13 @@ async fn an_agent_reaches_its_tools_and_nothing_else() {
         let server = Server::over(&directory, FarmLimits::default(), settings);
         let own = create(&server, &package).await;
         let other = create(&server, &package).await;
-        let secrets =
-            vec![ADMIN.to_owned(), other.clone(), root().display().to_string(), directory.display().to_string()];
+        let secrets = vec![
+            "sqlite".to_owned(),
+            ADMIN.to_owned(),
+            other.clone(),
+            root().display().to_string(),
+            directory.display().to_string(),
+        ];
         let ear = Ear { server: &server, package: &package, secrets };
 
         // REST, on its own and on another's id: nothing without a token.
@@ -316,11 +314,12 @@ async fn trainers_are_told_no_solutions_either() {
         for path in routes(&id, &package.name).into_iter().filter(|path| !path.ends_with("/database")) {
             ear.hear(request(Method::GET, &path, &[], ""), false).await;
         }
+        // A verdict names its checks to the trainer; /verify itself is left out.
         for path in [
             "/episodes",
             &format!("/episodes/{id}/calls"),
-            &format!("/episodes/{id}/verify"),
             &format!("/episodes/{id}/reset"),
+            &format!("/episodes/{id}/fork"),
         ] {
             for body in bodies() {
                 let (status, _) = ear.json_rpc(path, &body).await;

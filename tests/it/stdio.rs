@@ -208,7 +208,7 @@ fn serve_says_where_it_listens_and_how_to_connect() {
     assert!(String::from_utf8(second.stderr).unwrap().contains("--port"));
 
     let mut text = String::new();
-    while !text.contains("ends with this process") {
+    while !text.contains("may do everything") {
         text.push_str(&process.line());
     }
     for part in [
