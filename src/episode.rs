@@ -3,6 +3,7 @@
 //! It is an overlay, an actor, a clock and the list of its calls. Observations are not kept: replaying the calls gives them
 //! back, byte for byte.
 
+mod errors;
 mod look;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracing::error;
 
+pub use self::errors::{CallError, EpisodeError};
 use crate::clock;
 use crate::config::CALL_STEPS_MAX;
 use crate::engine::environment::{Environment, Tool};
@@ -70,64 +72,6 @@ impl Default for EpisodeLimits {
     }
 }
 
-/// Why an episode can't be created.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EpisodeError {
-    /// The environment has no task of that name.
-    #[error("the environment {environment} has no task {task}")]
-    UnknownTask {
-        /// The environment.
-        environment: String,
-        /// The name that was asked for.
-        task: TaskName,
-    },
-    /// The environment has no actor with that id.
-    #[error("the environment {environment} has no actor with the id {actor}")]
-    UnknownActor {
-        /// The environment.
-        environment: String,
-        /// The id that was asked for, as JSON.
-        actor: String,
-    },
-}
-
-/// Why a call got no observation.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// The environment has no tool of that name.
-    #[error("there is no tool {name:?}{}", suggestion.as_ref().map(|near| format!("; did you mean {near}?")).unwrap_or_default())]
-    UnknownTool {
-        /// The name that was called, shortened.
-        name: String,
-        /// A tool that may have been meant.
-        suggestion: Option<String>,
-    },
-    /// The episode has ended.
-    #[error("the episode has ended ({})", state.as_str())]
-    Ended {
-        /// How.
-        state: EpisodeState,
-    },
-    /// A limit was hit just now, and the episode has ended.
-    #[error("the episode was truncated: {reason}")]
-    Truncated {
-        /// Which limit.
-        reason: &'static str,
-    },
-    /// The environment has a defect. Details are in the log, not here.
-    #[error("the environment has a defect; the episode is faulted")]
-    Faulted,
-    /// The idempotency key belongs to a call with another tool or other arguments.
-    #[error("the idempotency key was used for another call of this episode, to {tool}; use a new key for a new call")]
-    KeyReused {
-        /// The tool that was called under the key.
-        tool: String,
-    },
-    /// The journal couldn't take the change, so it didn't happen.
-    #[error("the journal couldn't record it, so it didn't happen")]
-    Unrecorded,
-}
-
 /// Longest idempotency key, in bytes. Trainers use UUIDs or short paths; keys are kept for as long as the episode is.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
@@ -160,6 +104,8 @@ pub struct Episode {
     lifecycle: EpisodeState,
     /// The judgement, once given, with the answer it was given on.
     judged: Option<Box<(Option<String>, Verdict)>>,
+    /// The defect met last, until whoever handles it has told the log.
+    fault: Option<Box<str>>,
 }
 
 /// A call, as compactly as replay allows.
@@ -237,6 +183,7 @@ impl Episode {
             calls: Vec::new(),
             lifecycle: EpisodeState::Live,
             judged: None,
+            fault: None,
         })
     }
 
@@ -308,12 +255,16 @@ impl Episode {
         arguments: Map<String, Value>,
         key: Option<IdempotencyKey>,
     ) -> Result<Observation, CallError> {
-        let prepared = self.prepare(tool, arguments, key)?;
-        Ok(self.commit(prepared))
+        let prepared = self.prepare(tool, arguments, key);
+        if let Some(err) = self.take_fault() {
+            error!(environment = %self.environment.name(), err, "a tool faulted");
+        }
+        Ok(self.commit(prepared?))
     }
 
     /// Executes a call without letting it count, so that it can be recorded first. [`Episode::commit`] makes it count;
-    /// dropping it makes as if nothing had been called. A limit or a fault ends the episode here.
+    /// dropping it makes as if nothing had been called. A limit or a fault ends the episode here; of a fault,
+    /// [`Episode::take_fault`] tells more.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -365,7 +316,7 @@ impl Episode {
 
     /// The observation of an earlier call, for whoever sends it again. Observations aren't kept: the calls before it that
     /// changed something are made again, then the call itself.
-    fn once_more(&self, number: usize, tool: &str, arguments: &Map<String, Value>) -> Result<Prepared, CallError> {
+    fn once_more(&mut self, number: usize, tool: &str, arguments: &Map<String, Value>) -> Result<Prepared, CallError> {
         let recorded = &self.calls[number];
         let (name, found) = self.environment.tools().get_index(recorded.tool as usize).ok_or(CallError::Faulted)?;
         let same =
@@ -386,7 +337,7 @@ impl Episode {
         match called {
             Ok(called) => Ok(Prepared { called, recorded: None }),
             Err(err) => {
-                error!(environment = %self.environment.name(), tool = %name, %err, "call {number} can't be made again");
+                self.fault = Some(format!("call {number}, of {name}, can't be made again: {err}").into());
                 Err(CallError::Faulted)
             }
         }
@@ -404,7 +355,7 @@ impl Episode {
         match err {
             ExecuteError::Deadline => self.truncate("a call took longer than its deadline"),
             ExecuteError::Fault { .. } => {
-                error!(environment = %self.environment.name(), tool = %tool, %err, "tool {tool} faulted");
+                self.fault = Some(format!("tool {tool}: {err}").into());
                 self.lifecycle = EpisodeState::Faulted;
                 CallError::Faulted
             }
@@ -501,20 +452,30 @@ impl Episode {
 
     /// The verdict as it would be now, without ending the episode.
     pub fn peek_verdict(&self, answer: Option<&str>) -> Verdict {
+        self.judge(answer).unwrap_or_else(|err| {
+            let environment = self.environment.name();
+            error!(%environment, task = self.task.as_ref().map(AsRef::as_ref), err, "a task can't be judged");
+            Verdict::faulted()
+        })
+    }
+
+    /// The verdict as it would be now.
+    ///
+    /// # Errors
+    /// The environment's defect that keeps the task from being judged, for the log.
+    pub(crate) fn judge(&self, answer: Option<&str>) -> Result<Verdict, String> {
         if self.lifecycle == EpisodeState::Faulted {
-            return Verdict::faulted();
+            return Ok(Verdict::faulted());
         }
         let Some(task) = self.task() else {
-            return free_play();
+            return Ok(free_play());
         };
-        match verify::judge(&self.environment, task, &self.conditions, &self.state, answer) {
-            Ok(verdict) => verdict,
-            Err(err) => {
-                let (environment, task) = (self.environment.name(), task.name());
-                error!(%environment, %task, %err, "task {task} can't be judged");
-                Verdict::faulted()
-            }
-        }
+        verify::judge(&self.environment, task, &self.conditions, &self.state, answer).map_err(|err| err.to_string())
+    }
+
+    /// The defect that a call has met since this was asked last, for the log.
+    pub(crate) fn take_fault(&mut self) -> Option<Box<str>> {
+        self.fault.take()
     }
 
     fn require_live(&self) -> Result<(), CallError> {

@@ -13,7 +13,6 @@ mod live;
 mod recovery;
 mod sleeper;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,21 +20,22 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::environments::Environments;
 pub use self::list::{EpisodeFilter, EpisodeSummary};
 pub use self::listings::{EnvironmentListing, TaskFilter, TaskListing, TaskPage, TaskPosition};
 pub use self::live::LiveEpisode;
-use self::live::Times;
+use self::live::{Times, creation};
 use self::recovery::Recovery;
 pub use self::recovery::{Journaled, journaled};
 use self::sleeper::{Sleeper, Slept};
 use crate::engine::environment::Environment;
-use crate::episode::{ENGINE_VERSION, Episode, EpisodeError, EpisodeLimits, EpisodeState};
+use crate::episode::{Episode, EpisodeError, EpisodeLimits, EpisodeState};
 use crate::id::{EnvironmentName, EpisodeId, TaskName, TokenName};
-use crate::journal::record::{Created, Ended, How, IdBytes, PackageOf, Record, Spec};
+use crate::journal::record::{Ended, How, IdBytes, Record};
 use crate::journal::{Journal, JournalError, JournalSettings, JournalStats};
+use crate::metrics::Metrics;
 use crate::package;
 
 /// Limits of the farm.
@@ -150,6 +150,7 @@ pub struct EpisodeSpec {
 pub(crate) struct Common {
     started: Instant,
     journal: OnceLock<Journal>,
+    metrics: Arc<Metrics>,
 }
 
 impl Common {
@@ -206,7 +207,8 @@ impl Farm {
     /// The directory can't be read or holds no package.
     pub fn open(directory: &Path, limits: FarmLimits) -> Result<Self, FarmError> {
         let environments = Environments::open(directory, limits.environments_max)?;
-        let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new() });
+        let metrics = Arc::clone(environments.metrics());
+        let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new(), metrics });
         Ok(Self { limits, common, environments, episodes: RwLock::default(), ready: AtomicBool::new(true) })
     }
 
@@ -238,7 +240,7 @@ impl Farm {
                 let directory = self.environments.directory(origin.environment.as_ref());
                 directory.and_then(package::digest).as_deref() == Some(&*origin.digest)
             });
-            let sleeper = Sleeper::new(id, slept, self.common.now_ms());
+            let sleeper = Sleeper::new(id, slept, self.common.now_ms(), &self.common.metrics);
             if !unchanged {
                 recovered.faulted += usize::from(self.give_up(&journal, &sleeper));
             }
@@ -300,6 +302,11 @@ impl Farm {
         self.common.journal().map(Journal::stats)
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.common.metrics
+    }
+
     /// Its limits.
     pub fn limits(&self) -> &FarmLimits {
         &self.limits
@@ -353,6 +360,9 @@ impl Farm {
             let record = creation(&created);
             journal.append(&record).map_err(|_| FarmError::Unrecorded)?;
         }
+        for live in &created {
+            live.counted().created.inc();
+        }
         Ok(admit(&mut episodes, created))
     }
 
@@ -383,6 +393,7 @@ impl Farm {
             };
             journal.append(&record).map_err(|_| FarmError::Unrecorded)?;
         }
+        parent.counted().forks.add(count as u64);
         Ok(admit(&mut episodes, forks))
     }
 
@@ -408,7 +419,9 @@ impl Farm {
             // Some more than needed, so that a full farm doesn't look for them at every creation.
             ended.truncate(excess.max(live_episodes_max / 64));
             let ids: Vec<EpisodeId> = ended.into_iter().map(|(_, id)| id).collect();
-            self.remove_from(&mut episodes, &ids, true)?;
+            let removed = self.remove_from(&mut episodes, &ids, true)?;
+            self.common.metrics.removed.add(removed.len() as u64);
+            info!(removed = removed.len(), "let go of ended episodes to make room");
         }
         Ok(episodes)
     }
@@ -469,6 +482,7 @@ impl Farm {
             None => return Err(FarmError::UnknownEpisode),
         }
         taken.take();
+        self.common.metrics.woken.inc();
         Ok(live)
     }
 
@@ -505,6 +519,8 @@ impl Farm {
         let mut episodes = self.table();
         let removed = self.remove_from(&mut episodes, ids, true)?;
         drop(episodes);
+        self.common.metrics.removed.add(removed.len() as u64);
+        debug!(removed = removed.len(), "closed episodes");
         // Their pages are freed here, outside the lock.
         Ok(removed.len())
     }
@@ -545,6 +561,7 @@ impl Farm {
         // What can't be recorded now is found and swept again after a restart; memory must not wait for a full disk.
         let swept = self.remove_from(&mut episodes, &ids, false).unwrap_or_default();
         drop(episodes);
+        self.common.metrics.expired.add(swept.len() as u64);
         if !swept.is_empty() {
             info!(expired = swept.len(), "let go of expired episodes");
         }
@@ -571,29 +588,4 @@ fn admit(episodes: &mut HashMap<EpisodeId, Held>, new: Vec<LiveEpisode>) -> Vec<
     let ids = new.iter().map(LiveEpisode::id).collect();
     episodes.extend(new.into_iter().map(|live| (live.id(), Held::Awake(Arc::new(live)))));
     ids
-}
-
-/// The creation of episodes as the journal has it.
-fn creation(created: &[LiveEpisode]) -> Record<'_> {
-    let mut packages: Vec<PackageOf<'_>> = Vec::new();
-    let mut specs = Vec::with_capacity(created.len());
-    for live in created {
-        let environment = live.environment();
-        let name = environment.name().as_ref();
-        let known = packages.iter().rposition(|package| package.environment == name);
-        let package = known.unwrap_or_else(|| {
-            packages.push(PackageOf { environment: Cow::Borrowed(name), digest: Cow::Borrowed(environment.digest()) });
-            packages.len() - 1
-        });
-        let episode = live.lock();
-        specs.push(Spec {
-            id: live.id().to_bytes(),
-            package: u32::try_from(package).unwrap_or(u32::MAX),
-            task: episode.task().map(|task| Cow::Owned(task.name().to_string())),
-            seed: episode.seed(),
-            actor: Cow::Owned(episode.actor().to_string()),
-            owner: live.owner().map(|owner| Cow::Borrowed(owner.as_ref())),
-        });
-    }
-    Record::Created(Created { engine_version: Cow::Borrowed(ENGINE_VERSION), packages, episodes: specs })
 }

@@ -1,7 +1,7 @@
 //! HTTP: MCP for agents and REST for trainers; with its submodules the only place that names axum.
 //!
-//! `connections` accepts them. A request passes the `guard` (Host and Origin) and `auth` (tokens), then either `agent` (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or
-//! `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
+//! `connections` accepts what comes. A request passes the `guard` (Host and Origin) and `auth` (tokens), then either `agent`
+//! (`/episodes/{id}/mcp`, `/envs/{name}/mcp`) or `trainer` (everything else). Handlers translate: they parse names and ids once, ask the farm, and word what it says.
 
 mod agent;
 mod auth;
@@ -16,6 +16,7 @@ mod message;
 pub(crate) mod openapi;
 mod scratch;
 mod trainer;
+mod watch;
 
 use std::future::Future;
 use std::io;
@@ -95,6 +96,7 @@ pub fn router(farm: Arc<Farm>, settings: HttpSettings) -> Router {
         .fallback(unknown_endpoint)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(front.clone(), guard::check))
+        .layer(middleware::from_fn_with_state(front.clone(), watch::measure))
         .with_state(front)
 }
 

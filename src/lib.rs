@@ -11,6 +11,7 @@ pub mod http;
 pub mod id;
 pub mod journal;
 pub mod mcp;
+pub mod metrics;
 pub mod package;
 pub mod proof;
 pub mod telemetry;

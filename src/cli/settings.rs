@@ -87,8 +87,9 @@ pub(super) fn command_line() -> Result<CommandLine, Unusable> {
     let read = path.map(|path| read(&path, serve_of(&command)).map(|read| (path, read)));
     let (path, file) = read.transpose().map_err(Unusable::File)?.unzip();
     let file = file.unwrap_or_default();
-    let command = command.mut_subcommand(SERVE, |serve| with_defaults(serve, &file));
-    let matches = command.clone().try_get_matches_from(&arguments)?;
+    // A flag that gets another default moves to the end, so `command` stays what is shown.
+    let with_file = command.clone().mut_subcommand(SERVE, |serve| with_defaults(serve, &file));
+    let matches = with_file.try_get_matches_from(&arguments)?;
     let mut command_line = CommandLine::from_arg_matches(&matches)?;
     if let (super::Command::Serve(options), Some((_, given))) = (&mut command_line.command, matches.subcommand()) {
         let origins = origins(serve_of(&command), given, &file);

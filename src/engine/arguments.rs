@@ -29,6 +29,8 @@ pub(crate) struct Inputs {
     schema: std::sync::Arc<Map<String, Value>>,
     validator: jsonschema::Validator,
     inputs: Vec<Input>,
+    /// Whether a call without arguments is valid, which is asked often and always has the same answer.
+    none_valid: bool,
 }
 
 /// One input of a tool.
@@ -76,7 +78,8 @@ impl Inputs {
         let Value::Object(served) = served else {
             return Err("inputSchema is not an object".to_owned());
         };
-        Ok(Self { schema: std::sync::Arc::new(served), validator, inputs })
+        let none_valid = validator.is_valid(&Value::Object(Map::new()));
+        Ok(Self { schema: std::sync::Arc::new(served), validator, inputs, none_valid })
     }
 
     /// The schema as agents see it.
@@ -93,7 +96,9 @@ impl Inputs {
     pub(crate) fn bind(&self, arguments: &Map<String, Value>) -> Result<Vec<SqlValue>, Vec<Problem>> {
         // Agents often send null for an optional input they don't want to set: it counts as absent.
         let has_null = arguments.values().any(Value::is_null);
-        let problems = if has_null {
+        let problems = if arguments.is_empty() && self.none_valid {
+            Vec::new()
+        } else if has_null {
             let mut present = arguments.clone();
             present.retain(|name, value| !value.is_null() || self.is_required(name));
             self.problems(&Value::Object(present))

@@ -79,19 +79,25 @@ impl From<ExecuteError> for Halt {
     }
 }
 
-/// Executes `program` with `slots` (context and inputs; those of `let` steps are filled in) in a transaction of its own.
+/// Executes `program` with `slots` (context and inputs; those of `let` steps are filled in) in a transaction of its own. One
+/// that only reads needs none: there is nothing to undo and nobody else who could write between its statements.
 pub(crate) fn execute(
     program: &Program,
     bound: &mut Bound<'_>,
     mut slots: Vec<SqlValue>,
 ) -> Result<Executed, ExecuteError> {
     slots.resize(program.slots.len(), SqlValue::Null);
-    bound.begin()?;
+    let writes = program.steps.iter().any(|step| matches!(step.action, Action::Run { .. }));
+    if writes {
+        bound.begin()?;
+    }
     let mut skipped = 0;
     match run(program, bound, &mut slots, &mut skipped) {
         Ok(result) => {
-            bound.commit()?;
-            let changed = bound.total_changes() > 0;
+            if writes {
+                bound.commit()?;
+            }
+            let changed = writes && bound.total_changes() > 0;
             Ok(Executed::Completed { result, changed, skipped })
         }
         Err(halt) => {

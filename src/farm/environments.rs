@@ -12,6 +12,7 @@ use super::FarmError;
 use super::listings::Listings;
 use crate::engine::environment::Environment;
 use crate::id::EnvironmentName;
+use crate::metrics::Metrics;
 use crate::package;
 
 /// Every environment there is, by name.
@@ -23,6 +24,7 @@ pub(super) struct Environments {
     loaded_max: usize,
     /// Counts requests, so that the least recently used one is known.
     uses: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 /// A package on disk and, once somebody asked for it, its environment.
@@ -54,7 +56,13 @@ impl Environments {
         if slots.is_empty() {
             return Err(FarmError::Empty { directory: directory.to_owned() });
         }
-        Ok(Self { slots, listings: Listings::default(), loaded_max, uses: AtomicU64::new(0) })
+        let metrics = Arc::new(Metrics::new(slots.keys()));
+        Ok(Self { slots, listings: Listings::default(), loaded_max, uses: AtomicU64::new(0), metrics })
+    }
+
+    /// What the farm counts, these environments included.
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &EnvironmentName> {
@@ -87,7 +95,8 @@ impl Environments {
         let Some(environment) = found.environment else {
             return Err(FarmError::InvalidPackage { name: name.clone(), errors: found.diagnostics.len() });
         };
-        info!(environment = %name, elapsed_ms = started.elapsed().as_millis(), "loaded environment {name}");
+        self.metrics.environments_loaded.inc();
+        info!(environment = %name, elapsed_ms = started.elapsed().as_millis() as u64, "loaded environment {name}");
         *loaded = Some(Arc::clone(&environment));
         drop(loaded);
         self.evict();
@@ -117,6 +126,7 @@ impl Environments {
         for (_, slot) in idle.into_iter().take(usize::saturating_sub(held, self.loaded_max)) {
             if let Ok(mut loaded) = slot.loaded.try_lock() {
                 loaded.take();
+                self.metrics.environments_evicted.inc();
             }
         }
     }

@@ -8,6 +8,7 @@ use super::live::Times;
 use crate::engine::environment::Environment;
 use crate::episode::{Ended, Episode, EpisodeError, EpisodeLimits, EpisodeState, Recorded};
 use crate::id::{EnvironmentName, EpisodeId, TaskName, TokenName};
+use crate::metrics::Metrics;
 
 /// The package that episodes began with.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub(super) struct Sleeper {
 }
 
 impl Sleeper {
-    pub(super) fn new(id: EpisodeId, slept: Slept, now_ms: u64) -> Self {
+    pub(super) fn new(id: EpisodeId, slept: Slept, now_ms: u64, metrics: &Arc<Metrics>) -> Self {
         Self {
             id,
             origin: Arc::clone(&slept.origin),
@@ -68,7 +69,7 @@ impl Sleeper {
             task: slept.task.clone(),
             seed: slept.seed,
             calls: slept.calls.len(),
-            times: Times::new(now_ms, slept.state()),
+            times: Times::new(now_ms, slept.state(), metrics),
             slept: Mutex::new(Some(slept)),
         }
     }

@@ -6,7 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use std::sync::Arc;
 
@@ -163,9 +163,10 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // A struct would also be read from an array of its fields' values.
-    if first_byte(bytes) == Some(b'[') {
-        return Err(ApiError::new(Code::InvalidBody, "the body must be a JSON object, not an array"));
+    // A struct would also be read from an array of its fields' values, and of anything else serde says which type of ours it
+    // isn't.
+    if first_byte(bytes) != Some(b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        return Err(ApiError::new(Code::InvalidBody, "the body must be a JSON object"));
     }
     serde_json::from_slice(bytes).map_err(|err| match err.classify() {
         Category::Data => ApiError::new(Code::InvalidBody, format!("the body isn't what this endpoint takes: {err}")),

@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 
 use super::endpoint::{About, Description, Endpoint, Input, content, describe_environment_name};
 use super::error::Code;
-use super::{Front, agent, body, openapi, trainer};
+use super::{Front, agent, body, openapi, trainer, watch};
 
 const fn about(tag: &'static str, id: &'static str, summary: &'static str) -> About {
     About { id, tag, summary }
@@ -34,6 +34,16 @@ fn of_server() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, "/healthz", about("health", "Whether the server is up"), server::health),
         Endpoint::new(Method::GET, "/readyz", about("ready", "Whether every episode can be addressed"), server::ready)
             .errors(&[Code::Recovering]),
+        Endpoint::described(
+            Method::GET,
+            "/metrics",
+            about("metrics", "Metrics in Prometheus' text format"),
+            watch::metrics,
+            |description| {
+                let text = content(&[("text/plain", json!({"type": "string"}))]);
+                description.answer(StatusCode::OK, &text);
+            },
+        ),
         Endpoint::new(Method::GET, "/openapi.json", about("openapi", "This document"), openapi::serve),
     ]
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use envfarm::config::ConnectionLimits;
-use envfarm::config::HttpSettings;
+use envfarm::config::{ConnectionLimits, HttpSettings};
 use envfarm::farm::FarmLimits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,9 +1,11 @@
 //! The integration tests: one binary, one module per layer.
 #![expect(clippy::unwrap_used, reason = "a failing test says where it failed")]
 
+mod access;
 mod broken;
 mod checks;
 mod cli;
+mod connections;
 mod database;
 mod episodes;
 mod farm;
@@ -13,6 +15,8 @@ mod mcp;
 mod openapi;
 mod process;
 mod random_requests;
+mod secrets;
+mod settings;
 mod stdio;
 mod support;
 mod tidy;
@@ -20,3 +24,4 @@ mod trainer;
 mod trajectories;
 mod tutorial;
 mod walk;
+mod watch;

@@ -165,7 +165,7 @@ fn unknown_names_get_suggestions_and_exit_code_2() {
         (&["stdio", "notebook", "--task", "pin_groceries"], "pin_the_groceries"),
         (&["stdio", "notebook", "--actor", "9"], "Tomasz Zielinski"),
         (&["list", "notebok"], "notebook"),
-        (&["serve", "--host", "0.0.0.0"], "--allow-remote"),
+        (&["serve", "--host", "0.0.0.0"], "--allow-unauthenticated"),
         (&["serve", "--allowed-host", "http://x"], "farm.example"),
         (&["serve", "--base-url", "farm.example"], "https://"),
         (&["stdio"], "<ENVIRONMENT>"),

@@ -54,7 +54,12 @@ impl Server {
     }
 
     pub(crate) fn with(limits: FarmLimits, settings: HttpSettings) -> Self {
-        let farm = Arc::new(Farm::open(&fixtures(), limits).unwrap());
+        Self::over(&fixtures(), limits, settings)
+    }
+
+    /// A server of the packages in a directory.
+    pub(crate) fn over(directory: &Path, limits: FarmLimits, settings: HttpSettings) -> Self {
+        let farm = Arc::new(Farm::open(directory, limits).unwrap());
         let router = http::router(Arc::clone(&farm), settings);
         Self { farm, router }
     }

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["engine"],
     &["package"],
     &["database"],
-    &["config", "telemetry"],
+    &["config", "metrics", "telemetry"],
     &["journal"],
     &["clock", "id"],
 ];
@@ -81,8 +81,16 @@ fn a_module_uses_only_what_stands_below_it() {
 
 #[test]
 fn libraries_are_named_where_they_belong() {
-    let homes =
-        [("axum", "http"), ("rmcp", "mcp"), ("tracing_subscriber", "telemetry"), ("clap", "cli"), ("rustyline", "cli")];
+    let homes = [
+        ("axum", "http"),
+        ("rmcp", "mcp"),
+        ("tracing_subscriber", "telemetry"),
+        ("prometheus_client", "metrics"),
+        ("ratatui", "cli"),
+        ("ureq", "cli"),
+        ("clap", "cli"),
+        ("rustyline", "cli"),
+    ];
     for (path, text) in sources() {
         for (library, home) in homes {
             let named =

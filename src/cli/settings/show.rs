@@ -72,11 +72,12 @@ fn literal(value: &str) -> String {
 }
 
 fn comment(text: &mut String, sentence: &str) {
-    let mut column = WIDTH;
+    text.push('#');
+    let mut column = 1;
     for word in sentence.split_whitespace() {
         let length = word.chars().count() + 1;
         if column + length > WIDTH {
-            text.push_str(if column == WIDTH { "#" } else { "\n#" });
+            text.push_str("\n#");
             column = 1;
         }
         text.push(' ');

@@ -64,6 +64,7 @@ fn full_text_search_forgets_it_too() {
         assert_eq!(find(&b, "fox"), "1\n3");
         assert_eq!(find(&Overlay::default(), "fox"), "1");
     }
+    assert_eq!(pool.idle(), 1, "a search outside of a transaction leaves its connection clean");
 }
 
 #[test]
