@@ -181,9 +181,13 @@ impl Need {
     }
 }
 
-/// Whether a path needs a token, where there are tokens.
-pub(super) fn needs_token(path: &str) -> bool {
-    Need::of(path) != Need::Nothing
+/// What a request to that path is refused with for its token, where there are tokens.
+pub(super) fn refusals(path: &str) -> &'static [Code] {
+    match Need::of(path) {
+        Need::Nothing => &[],
+        Need::Token => &[Code::Unauthorized],
+        Need::Admin => &[Code::Unauthorized, Code::AdminOnly],
+    }
 }
 
 /// The token that a request carries.

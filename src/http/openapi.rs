@@ -78,13 +78,9 @@ fn operation(endpoint: &Endpoint, schemas: &mut Schemas) -> Value {
     }
     let (mut responses, mut errors) = (description.answers, description.errors);
     errors.extend(EVERYWHERE);
-    operation["security"] = match auth::needs_token(endpoint.path) {
-        true => {
-            errors.push(Code::Unauthorized);
-            json!([{}, {"token": []}])
-        }
-        false => json!([]),
-    };
+    let refusals = auth::refusals(endpoint.path);
+    errors.extend(refusals);
+    operation["security"] = if refusals.is_empty() { json!([]) } else { json!([{}, {"token": []}]) };
     if endpoint.method != Method::GET {
         errors.push(Code::NotRecorded);
     }

@@ -62,7 +62,7 @@ pub(crate) fn assert_documented(method: &Method, path: &str, reply: &Reply) {
     let responses = operation["responses"].as_object().unwrap();
     let key = [reply.status.as_str(), "default"].into_iter().find(|key| responses.contains_key(*key));
     let key = key.unwrap_or_else(|| panic!("{method} {template} doesn't document {reply:?}"));
-    let media_type = reply.headers.get("content-type").map(|value| value.to_str().unwrap());
+    let media_type = reply.headers.get("content-type").map(|value| value.to_str().unwrap().split(';').next().unwrap());
     let Some(media_type) = media_type else {
         assert!(responses[key].get("content").is_none() && reply.bytes.is_empty(), "{method} {template}: {reply:?}");
         return;

@@ -64,13 +64,6 @@ impl Server {
         Self { farm, router }
     }
 
-    /// A server of another farm.
-    pub(crate) fn over(farm: Farm) -> Self {
-        let farm = Arc::new(farm);
-        let router = http::router(Arc::clone(&farm), HttpSettings::default());
-        Self { farm, router }
-    }
-
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
