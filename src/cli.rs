@@ -20,6 +20,7 @@ mod solve;
 mod sources;
 mod stdio;
 mod token;
+mod top;
 mod transcript;
 mod verify;
 
@@ -77,6 +78,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Options>),
+    Top(top::Options),
     Stdio(stdio::Options),
     List(list::Options),
     Play(play::Options),
@@ -106,6 +108,7 @@ pub fn run() -> ExitCode {
         Err(Unusable::File(failure)) => return ended(Err(failure)),
     };
     let outcome = match command_line.command {
+        Command::Top(options) => top::run(&options),
         Command::Serve(options) => serve::run(&options),
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),

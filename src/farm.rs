@@ -24,7 +24,6 @@ use tracing::{debug, error, info, warn};
 
 use self::environments::Environments;
 pub use self::list::{EpisodeFilter, EpisodeSummary};
-use self::listings::Listings;
 pub use self::listings::{EnvironmentListing, TaskFilter, TaskListing, TaskPage, TaskPosition};
 pub use self::live::LiveEpisode;
 use self::live::{Times, creation};
@@ -196,7 +195,6 @@ pub struct Farm {
     limits: FarmLimits,
     common: Arc<Common>,
     environments: Environments,
-    listings: Listings,
     episodes: RwLock<HashMap<EpisodeId, Held>>,
     /// False while the journal is being read.
     ready: AtomicBool,
@@ -211,8 +209,7 @@ impl Farm {
         let environments = Environments::open(directory, limits.environments_max)?;
         let metrics = Arc::clone(environments.metrics());
         let common = Arc::new(Common { started: Instant::now(), journal: OnceLock::new(), metrics });
-        let listings = Listings::default();
-        Ok(Self { limits, common, environments, listings, episodes: RwLock::default(), ready: AtomicBool::new(true) })
+        Ok(Self { limits, common, environments, episodes: RwLock::default(), ready: AtomicBool::new(true) })
     }
 
     /// A farm that answers [`FarmError::Recovering`] to whatever concerns episodes until [`Farm::recover`] has been called.

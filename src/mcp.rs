@@ -3,7 +3,7 @@
 //! A [`Server`] is one environment together with what the request's tool calls go to ([`Attached`]). It is built per
 //! request (two reference counts), so there is nothing to look up and nothing that could outlive its episode. Over HTTP
 //! rmcp runs without sessions and answers with plain JSON; sessions of the older protocol are the HTTP front's business.
-//! Well-formed calls don't go through rmcp at all (`hot`); whatever else there is does.
+//! Well-formed `tools/call` and `tools/list` requests don't go through rmcp at all (`hot`); whatever else there is does.
 //! `tools/call` is: resolve the episode from the path -> [`Server::call`] -> `Episode::call` -> engine.
 
 mod handler;
@@ -17,7 +17,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::{Map, Value};
 
-pub use self::hot::{Header, Headers, PlainCall};
+pub use self::hot::{Header, Headers, PlainRequest};
 pub use self::messages::{CallFailure, CallResult, describe_tools};
 pub use self::stdio::{Recorder, StdioError, serve_stdio};
 use crate::engine::environment::Environment;

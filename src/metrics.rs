@@ -12,8 +12,8 @@ mod histogram;
 mod routes;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::exposition::{CONTENT_TYPE, Kind, Sample, Scrape};
@@ -191,6 +191,8 @@ pub struct Metrics {
     pub environments_loaded: Counter,
     /// Environments that were let go of.
     pub environments_evicted: Counter,
+    /// Limits that only whoever started the server knows of.
+    limits: OnceLock<Vec<(&'static str, u64)>>,
     /// When the farm was opened, in seconds since 1970.
     started_s: f64,
 }
@@ -209,6 +211,7 @@ impl Metrics {
             woken: Counter::default(),
             environments_loaded: Counter::default(),
             environments_evicted: Counter::default(),
+            limits: OnceLock::new(),
             started_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         }
     }
@@ -216,6 +219,12 @@ impl Metrics {
     /// What is counted for an environment, to be held on to.
     pub fn environment(&self, name: &EnvironmentName) -> &Arc<EnvironmentMetrics> {
         self.environments.get(name).unwrap_or(&self.gone)
+    }
+
+    /// Limits to be told with the others, besides those that a [`Scrape`] brings. Only the first call counts.
+    pub fn tell_limits(&self, limits: Vec<(&'static str, u64)>) {
+        // They don't change while a server runs.
+        drop(self.limits.set(limits));
     }
 
     /// One more episode is held in this state.

@@ -7,7 +7,7 @@ use clap::Args;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
-use super::{Failure, check, export, print, replay, solve, verify};
+use super::{Failure, check, export, print, replay, solve, top, verify};
 use crate::http;
 use crate::package::files::{EnvironmentFile, TaskFile, ToolFile};
 use crate::trajectory;
@@ -52,6 +52,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("solve.json", schema::<solve::Solutions>("Output of envfarm solve --json")),
         ("verify.json", schema::<verify::Verification>("Output of envfarm verify --json")),
         ("replay.json", schema::<replay::Replays>("Output of envfarm replay --json")),
+        ("top.json", schema::<top::View>("Output of envfarm top --once --json")),
         ("export_openai.json", schema::<export::Conversation<'_>>("One line of envfarm export --format openai")),
         ("export_jsonl.json", schema::<export::Record<'_>>("One line of envfarm export --format jsonl")),
     ]

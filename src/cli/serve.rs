@@ -60,6 +60,14 @@ async fn serve(
     let open = access.is_open();
     let router = http::router(Arc::clone(&farm), http_settings(options, access, address));
     let limits = options.connections.limits();
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    farm.metrics().tell_limits(vec![
+        ("connections_max", u64::from(limits.connections_max)),
+        ("header_read_ms_max", milliseconds(limits.header_read)),
+        ("connection_idle_ms_max", milliseconds(limits.idle)),
+        ("drain_ms_max", milliseconds(limits.drain)),
+        ("sweep_interval_ms", options.limits.sweep_interval_ms),
+    ]);
     let mut serving = tokio::spawn(http::serve(listener, router, limits, stop_requested()));
 
     if let Some(settings) = journal {

@@ -134,6 +134,7 @@ pub struct Environment {
     pub(super) private: BTreeMap<usize, String>,
     pub(super) history: BTreeSet<usize>,
     pub(super) expected: ExpectedCache,
+    pub(super) listing: OnceLock<Box<str>>,
 }
 
 impl Environment {
@@ -175,6 +176,12 @@ impl Environment {
     /// The tools, in the order of their file.
     pub fn tools(&self) -> &IndexMap<ToolName, Tool> {
         &self.tools
+    }
+
+    /// The tools as a front words them: made when first asked for and kept, since they are long, never change, and every
+    /// client begins by asking for them.
+    pub fn listing(&self, word: impl FnOnce() -> String) -> &str {
+        self.listing.get_or_init(|| word().into_boxed_str())
     }
 
     /// The tasks, in the order of their file.

@@ -90,6 +90,7 @@ fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Environme
         private,
         history,
         expected: ExpectedCache::default(),
+        listing: OnceLock::new(),
     };
     infer_types(&mut environment);
     Some(environment)

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tracing::{info, warn};
 
 use super::FarmError;
+use super::listings::Listings;
 use crate::engine::environment::Environment;
 use crate::id::EnvironmentName;
 use crate::metrics::Metrics;
@@ -18,6 +19,8 @@ use crate::package;
 #[derive(Debug)]
 pub(super) struct Environments {
     slots: BTreeMap<EnvironmentName, Slot>,
+    /// What lists say of packages that needn't be loaded for it.
+    pub(super) listings: Listings,
     loaded_max: usize,
     /// Counts requests, so that the least recently used one is known.
     uses: AtomicU64,
@@ -54,7 +57,7 @@ impl Environments {
             return Err(FarmError::Empty { directory: directory.to_owned() });
         }
         let metrics = Arc::new(Metrics::new(slots.keys()));
-        Ok(Self { slots, loaded_max, uses: AtomicU64::new(0), metrics })
+        Ok(Self { slots, listings: Listings::default(), loaded_max, uses: AtomicU64::new(0), metrics })
     }
 
     /// What the farm counts, these environments included.

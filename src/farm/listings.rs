@@ -102,27 +102,35 @@ pub struct TaskPage {
     pub next: Option<TaskPosition>,
 }
 
-/// Listings by environment, each with when it was last used.
+/// Listings by environment.
 #[derive(Debug, Default)]
-pub(super) struct Listings(Mutex<(u64, HashMap<EnvironmentName, (u64, Arc<EnvironmentListing>)>)>);
+pub(super) struct Listings(Mutex<Shelf>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    /// Each with when it was last used.
+    known: HashMap<EnvironmentName, (u64, Arc<EnvironmentListing>)>,
+    /// Counts uses.
+    uses: u64,
+}
 
 impl Listings {
     fn get(&self, name: &EnvironmentName) -> Option<Arc<EnvironmentListing>> {
-        let (uses, known) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (used, listing) = known.get_mut(name)?;
-        *uses += 1;
-        *used = *uses;
+        let shelf = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (used, listing) = shelf.known.get_mut(name)?;
+        shelf.uses += 1;
+        *used = shelf.uses;
         Some(Arc::clone(listing))
     }
 
     fn keep(&self, listing: &Arc<EnvironmentListing>) {
-        let (uses, known) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= LISTINGS_MAX {
-            let oldest = known.iter().min_by_key(|(_, (used, _))| *used).map(|(name, _)| name.clone());
-            oldest.and_then(|name| known.remove(&name));
+        let shelf = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if shelf.known.len() >= LISTINGS_MAX {
+            let oldest = shelf.known.iter().min_by_key(|(_, (used, _))| *used).map(|(name, _)| name.clone());
+            oldest.and_then(|name| shelf.known.remove(&name));
         }
-        *uses += 1;
-        known.insert(listing.name.clone(), (*uses, Arc::clone(listing)));
+        shelf.uses += 1;
+        shelf.known.insert(listing.name.clone(), (shelf.uses, Arc::clone(listing)));
     }
 }
 
@@ -143,13 +151,13 @@ impl Farm {
     /// There is no such environment, or a file of its package can't be read.
     pub fn listing(&self, name: &str) -> Result<Arc<EnvironmentListing>, FarmError> {
         let (name, directory) = self.environments.find(name)?;
-        if let Some(listing) = self.listings.get(name) {
+        if let Some(listing) = self.environments.listings.get(name) {
             return Ok(listing);
         }
         let outline = outline::read(directory)
             .map_err(|findings| FarmError::InvalidPackage { name: name.clone(), errors: findings.len() })?;
         let listing = Arc::new(listing(name, outline));
-        self.listings.keep(&listing);
+        self.environments.listings.keep(&listing);
         Ok(listing)
     }
 

@@ -192,6 +192,10 @@ const PROBLEMS_MAX: usize = 100;
 const PROBLEMS_NAMED_MAX: usize = 10;
 
 impl ApiError {
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), problems: Vec::new() }
     }

@@ -1,4 +1,4 @@
-//! Reading one MCP message: a plain call as a whole, of any other just enough to know where it goes. rmcp reads the rest.
+//! Reading one MCP message: a plain request as a whole, of any other just enough to know where it goes. rmcp reads the rest.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use serde_json::error::Category;
 use super::Front;
 use super::body::{expect_json, first_byte, read};
 use super::error::{ApiError, Code};
-use crate::mcp::{self, PlainCall, Server};
+use crate::mcp::{self, PlainRequest, Server};
 
 /// The first protocol revision without sessions. Revisions are dates, so they compare as text.
 const STATELESS_SINCE: &str = "2026-07-28";
@@ -44,8 +44,8 @@ pub(super) struct Message {
     pub(super) era: Era,
     /// The client's name for itself, where a stateless message gives one.
     pub(super) client_name: Option<String>,
-    /// The call that the message is, where it is one with nothing unusual about it.
-    plain: Option<PlainCall>,
+    /// The request that the message is, where it is one with nothing unusual about it.
+    plain: Option<PlainRequest>,
 }
 
 #[derive(Deserialize)]
@@ -85,9 +85,9 @@ impl Message {
         let body = read(body, front).await;
         let acceptable = expect_json(&parts.headers).and_then(|()| expect_json_accepted(&parts.headers));
         let body = acceptable.and(body).map_err(|error| error.into_json_rpc(None))?;
-        let plain = if front.settings.hot_path { PlainCall::read(&body) } else { None };
-        if let Some(call) = plain {
-            return Ok(Self::of_call(parts, body, call));
+        let plain = if front.settings.hot_path { PlainRequest::read(&body) } else { None };
+        if let Some(request) = plain {
+            return Ok(Self::of_plain(parts, body, request));
         }
         let envelope = parse(&body).map_err(|error| error.into_json_rpc(None))?;
         let meta = envelope.params.and_then(|params| params.meta);
@@ -98,22 +98,22 @@ impl Message {
         Ok(Self { id: envelope.id, method, era, client_name, parts, body, plain: None })
     }
 
-    fn of_call(parts: Parts, body: Bytes, call: PlainCall) -> Self {
-        let stated = call.says_stateless().then_some(STATELESS_SINCE);
+    fn of_plain(parts: Parts, body: Bytes, request: PlainRequest) -> Self {
+        let stated = request.says_stateless().then_some(STATELESS_SINCE);
         Self {
-            id: Some(call.id()),
-            method: Some(Cow::Borrowed("tools/call")),
-            era: era(&parts.headers, Some("tools/call"), stated),
-            client_name: call.client_name().map(str::to_owned),
+            id: Some(request.id()),
+            method: Some(Cow::Borrowed(request.method())),
+            era: era(&parts.headers, Some(request.method()), stated),
+            client_name: request.client_name().map(str::to_owned),
             parts,
             body,
-            plain: Some(call),
+            plain: Some(request),
         }
     }
 
-    /// The answer to a call that needn't go through rmcp.
+    /// The answer to a request that needn't go through rmcp.
     pub(super) fn answer(&mut self, server: &Server) -> Option<Response> {
-        let call = self.plain.take()?;
+        let request = self.plain.take()?;
         let once = |name: &str| {
             let mut values = self.parts.headers.get_all(name).iter();
             match (values.next(), values.next()) {
@@ -127,7 +127,7 @@ impl Message {
             method: once("mcp-method"),
             name: once("mcp-name"),
         };
-        let body = server.answer(call, &headers)?;
+        let body = server.answer(request, &headers)?;
         let mut response = Response::new(Body::from(body));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Some(response)

@@ -109,7 +109,7 @@ fn error_responses(errors: &[Code], schemas: &mut Schemas) -> BTreeMap<String, V
             "description": format!("{}: {}", status.canonical_reason().unwrap_or_default(), codes.join(", ")),
             "content": {"application/json": {"schema": schemas.error(&codes)}},
         });
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             let retry_after = json!({"description": "Seconds to wait.", "schema": {"type": "integer"}});
             response["headers"] = json!({"Retry-After": retry_after});
         }

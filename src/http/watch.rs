@@ -37,7 +37,9 @@ fn limits(farm: &Farm, settings: &HttpSettings) -> Vec<(&'static str, u64)> {
         ("ended_ttl_s", ended_ttl.as_secs()),
         ("calls_max", episode.calls_max as u64),
         ("call_deadline_ms", call_deadline_ms),
+        ("call_steps_max", episode.call_steps_max),
         ("body_bytes_max", settings.body_bytes_max as u64),
+        ("body_read_ms_max", u64::try_from(settings.body_read.as_millis()).unwrap_or(u64::MAX)),
         ("scratch_episodes_max", settings.scratch_episodes_max as u64),
     ]
 }

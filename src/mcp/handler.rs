@@ -90,9 +90,7 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut result = ListToolsResult::with_all_items(messages::tools(&self.environment))
-            .with_ttl_ms(CACHE_TTL_MS)
-            .with_cache_scope(CacheScope::Public);
+        let mut result = messages::listing(&self.environment);
         result.meta = self.meta(&context);
         Ok(result)
     }

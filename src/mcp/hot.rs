@@ -1,7 +1,8 @@
-//! The short way for `tools/call`, which is what agents send all the time: read once, called, written as bytes.
+//! The short way for `tools/call`, which is what agents send all the time: read once, called, written as bytes. And for
+//! `tools/list`, which is long and always the same.
 //!
 //! rmcp's way (a buffered tree, a task, a handler, another tree) costs several times what a call does. This one takes only
-//! requests of which it is certain how rmcp would answer them; [`PlainCall::read`] and [`Server::answer`] give up on
+//! requests of which it is certain how rmcp would answer them; [`PlainRequest::read`] and [`Server::answer`] give up on
 //! anything unusual, which then goes rmcp's way. So nothing here words an error about a request, and an answer differs in
 //! nothing but the time it takes (`tests/it/mcp/hot.rs` compares them byte by byte).
 
@@ -13,12 +14,18 @@ use rmcp::ErrorData;
 use rmcp::model::{JsonRpcError, ProtocolVersion, RequestId};
 use serde_json::{Map, Value};
 
-use self::message::{Id, Message, Object};
+use self::message::{CallParams, Id, ListParams, Message, Meta, Object};
 use super::handler::SERVER_INFO_KEY;
-use super::messages::write_string;
+use super::messages::{self, write_string};
 use super::{Attached, CallFailure, CallResult, Server};
 use crate::engine::environment::Tool;
 use crate::episode::IdempotencyKey;
+
+const CALL: &str = "tools/call";
+const LIST: &str = "tools/list";
+
+/// The first member of a stateless result.
+const COMPLETE: &[u8] = br#""resultType":"complete","#;
 
 /// What a text wrapped in Base64 looks like in a header (SEP-2243); rmcp unwraps it.
 const WRAPPED: (&str, &str) = ("=?base64?", "?=");
@@ -48,39 +55,52 @@ pub struct Headers<'h> {
     pub name: Header<'h>,
 }
 
-/// A well-formed `tools/call` with nothing unusual about it.
+/// A well-formed `tools/call` or `tools/list` with nothing unusual about it.
 #[derive(Debug)]
-pub struct PlainCall {
+pub struct PlainRequest {
     id: Id,
-    tool: String,
-    arguments: Map<String, Value>,
-    key: Option<IdempotencyKey>,
     /// Whether `_meta` says, with all it must have, that the message is of 2026-07-28.
     stateless: bool,
     client_name: Option<String>,
+    asked: Asked,
 }
 
-impl PlainCall {
+#[derive(Debug)]
+enum Asked {
+    Call { tool: String, arguments: Map<String, Value>, key: Option<IdempotencyKey> },
+    List,
+}
+
+impl PlainRequest {
     /// Reads a message; None where it is anything else.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let Object(message) = serde_json::from_slice::<Object<Message<'_>>>(body).ok()?;
-        let Message { jsonrpc: "2.0", method: "tools/call", id, params: Object(params) } = message else {
+        Self::read_call(body).or_else(|| Self::read_list(body))
+    }
+
+    fn read_call(body: &[u8]) -> Option<Self> {
+        let Object(message) = serde_json::from_slice::<Object<Message<'_, Object<CallParams<'_>>>>>(body).ok()?;
+        let Message { jsonrpc: "2.0", method: CALL, id, params: Object(params) } = message else {
             return None;
         };
         let meta = params.meta.unwrap_or_default();
-        let stateless = match (meta.protocol_version, meta.has_capabilities) {
-            (None, _) => false,
-            (Some(version), true) if version == ProtocolVersion::V_2026_07_28.as_str() => true,
-            (Some(_), _) => return None,
-        };
-        Some(Self {
-            id,
+        let stateless = meta.says_stateless()?;
+        let asked = Asked::Call {
             tool: params.name.into_owned(),
             arguments: params.arguments.unwrap_or_default(),
             key: meta.key,
-            stateless,
-            client_name: meta.client.map(Cow::into_owned),
-        })
+        };
+        Some(Self { id, stateless, client_name: meta.client.map(Cow::into_owned), asked })
+    }
+
+    fn read_list(body: &[u8]) -> Option<Self> {
+        let Object(message) =
+            serde_json::from_slice::<Object<Message<'_, Option<Object<ListParams<'_>>>>>>(body).ok()?;
+        let Message { jsonrpc: "2.0", method: LIST, id, params } = message else {
+            return None;
+        };
+        let meta = params.and_then(|Object(params)| params.meta).unwrap_or_default();
+        let stateless = meta.says_stateless()?;
+        Some(Self { id, stateless, client_name: meta.client.map(Cow::into_owned), asked: Asked::List })
     }
 
     /// The JSON-RPC id.
@@ -91,7 +111,15 @@ impl PlainCall {
         }
     }
 
-    /// The protocol version that the message itself says it is of.
+    /// The JSON-RPC method.
+    pub fn method(&self) -> &'static str {
+        match self.asked {
+            Asked::Call { .. } => CALL,
+            Asked::List => LIST,
+        }
+    }
+
+    /// Whether the message itself says that it is of 2026-07-28.
     pub fn says_stateless(&self) -> bool {
         self.stateless
     }
@@ -101,8 +129,8 @@ impl PlainCall {
         self.client_name.as_deref()
     }
 
-    /// Whether rmcp would call the tool, rather than object to the headers.
-    fn agrees_with(&self, headers: &Headers<'_>, tool: &Tool) -> bool {
+    /// Whether rmcp would go on to the tools, rather than object to the headers.
+    fn agrees_with(&self, headers: &Headers<'_>) -> bool {
         if !self.stateless {
             return match headers.protocol_version {
                 Header::Absent => true,
@@ -113,14 +141,27 @@ impl PlainCall {
                 Header::Odd => false,
             };
         }
-        let Header::Once(name) = headers.name else { return false };
-        let wrapped = name.starts_with(WRAPPED.0) && name.ends_with(WRAPPED.1);
         headers.protocol_version == Header::Once(ProtocolVersion::V_2026_07_28.as_str())
-            && headers.method == Header::Once("tools/call")
-            && name == self.tool
-            && !wrapped
-            && !repeats_arguments(tool.input_schema())
+            && headers.method == Header::Once(self.method())
     }
+}
+
+impl Meta<'_> {
+    /// Whether a message is of 2026-07-28 by what it says of itself; None where it says that wrongly.
+    fn says_stateless(&self) -> Option<bool> {
+        match self.protocol_version {
+            None => Some(false),
+            Some(version) => {
+                (version == ProtocolVersion::V_2026_07_28.as_str() && self.has_capabilities).then_some(true)
+            }
+        }
+    }
+}
+
+/// Whether the header that names the tool of a stateless call is as rmcp wants it, and no other header is wanted.
+fn names(headers: &Headers<'_>, name: &str, tool: &Tool) -> bool {
+    let wrapped = name.starts_with(WRAPPED.0) && name.ends_with(WRAPPED.1);
+    headers.name == Header::Once(name) && !wrapped && !repeats_arguments(tool.input_schema())
 }
 
 /// Whether an input schema wants arguments in headers too. Like rmcp it looks at properties and what lies within them.
@@ -133,40 +174,72 @@ fn repeats_arguments(schema: &Map<String, Value>) -> bool {
 }
 
 impl Server {
-    /// Calls the tool and gives the body of the response, whose status is 200; None where rmcp must have a look at the
-    /// request first, and nothing has happened then.
-    pub fn answer(&self, call: PlainCall, headers: &Headers<'_>) -> Option<Vec<u8>> {
-        let tool = self.environment.tools().get(call.tool.as_str())?;
-        if !matches!(self.attached, Attached::Episode { .. }) || !call.agrees_with(headers, tool) {
+    /// Calls the tool, or lists the tools, and gives the body of the response, whose status is 200; None where rmcp must have
+    /// a look at the request first, and nothing has happened then.
+    pub fn answer(&self, request: PlainRequest, headers: &Headers<'_>) -> Option<Vec<u8>> {
+        if !request.agrees_with(headers) {
             return None;
         }
-        let PlainCall { id, tool, arguments, key, stateless, .. } = call;
-        match self.call(&tool, arguments, key) {
-            Ok(result) => Some(self.response(&id, &result, stateless)),
-            Err(failure) => Some(error(id, failure)),
+        let PlainRequest { id, stateless, asked, .. } = request;
+        match asked {
+            Asked::List => Some(self.listing(&id, stateless)),
+            Asked::Call { tool, arguments, key } => {
+                let found = self.environment.tools().get(tool.as_str())?;
+                if !matches!(self.attached, Attached::Episode { .. }) || (stateless && !names(headers, &tool, found)) {
+                    return None;
+                }
+                Some(match self.call(&tool, arguments, key) {
+                    Ok(result) => self.response(&id, &result, stateless),
+                    Err(failure) => error(id, failure),
+                })
+            }
         }
     }
 
     fn response(&self, id: &Id, result: &CallResult, stateless: bool) -> Vec<u8> {
-        const AROUND_BYTES: usize = 256;
-        let mut out = Vec::with_capacity(result.bytes() + AROUND_BYTES);
-        out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-        id.write(&mut out);
-        out.extend_from_slice(br#","result":{"#);
+        let mut out = begin(id, result.bytes());
         if stateless {
-            out.extend_from_slice(br#""resultType":"complete","#);
+            out.extend_from_slice(COMPLETE);
         }
         result.write_members(&mut out);
         if stateless {
-            out.extend_from_slice(br#","_meta":{""#);
-            out.extend_from_slice(SERVER_INFO_KEY.as_bytes());
-            out.extend_from_slice(br#"":{"name":"#);
-            write_string(&mut out, self.environment.name().as_ref());
-            out.extend_from_slice(concat!(r#","version":""#, env!("CARGO_PKG_VERSION"), r#""}}"#).as_bytes());
+            out.push(b',');
+            self.write_meta(&mut out);
         }
         out.extend_from_slice(b"}}");
         out
     }
+
+    fn listing(&self, id: &Id, stateless: bool) -> Vec<u8> {
+        let members = self.environment.listing(|| messages::listing_members(&self.environment));
+        let mut out = begin(id, members.len());
+        if stateless {
+            out.extend_from_slice(COMPLETE);
+            self.write_meta(&mut out);
+            out.push(b',');
+        }
+        out.extend_from_slice(members.as_bytes());
+        out.extend_from_slice(b"}}");
+        out
+    }
+
+    fn write_meta(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#""_meta":{""#);
+        out.extend_from_slice(SERVER_INFO_KEY.as_bytes());
+        out.extend_from_slice(br#"":{"name":"#);
+        write_string(out, self.environment.name().as_ref());
+        out.extend_from_slice(concat!(r#","version":""#, env!("CARGO_PKG_VERSION"), r#""}}"#).as_bytes());
+    }
+}
+
+/// The beginning of a response, with room for so many bytes of result.
+fn begin(id: &Id, result_bytes: usize) -> Vec<u8> {
+    const AROUND_BYTES: usize = 256;
+    let mut out = Vec::with_capacity(result_bytes + AROUND_BYTES);
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    id.write(&mut out);
+    out.extend_from_slice(br#","result":{"#);
+    out
 }
 
 fn error(id: Id, failure: CallFailure) -> Vec<u8> {

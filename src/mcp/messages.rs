@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, ContentBlock, Tool, ToolAnnotations};
+use rmcp::model::{CacheScope, CallToolResult, ContentBlock, ListToolsResult, Tool, ToolAnnotations};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::CACHE_TTL_MS;
 use crate::engine::environment::{self, Annotations, Environment};
 use crate::engine::state::Observation;
 use crate::episode::CallError;
@@ -178,6 +179,20 @@ impl From<CallFailure> for ErrorData {
 /// The environment's tools as `tools/list` has them, in the package's order.
 pub(super) fn tools(environment: &Environment) -> Vec<Tool> {
     environment.tools().values().map(tool).collect()
+}
+
+/// The result of `tools/list` as every client gets it.
+pub(super) fn listing(environment: &Environment) -> ListToolsResult {
+    ListToolsResult::with_all_items(tools(environment)).with_ttl_ms(CACHE_TTL_MS).with_cache_scope(CacheScope::Public)
+}
+
+/// The members that this result has in both eras, as text without brackets.
+pub(super) fn listing_members(environment: &Environment) -> String {
+    let mut listing = listing(environment);
+    listing.result_type = None;
+    // Texts, numbers and schemas don't fail to serialize.
+    let object = serde_json::to_string(&listing).unwrap_or_default();
+    object.trim_start_matches('{').strip_suffix('}').unwrap_or_default().to_owned()
 }
 
 /// One tool as `tools/list` has it. The schemas are shared, not copied.

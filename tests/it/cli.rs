@@ -60,6 +60,7 @@ impl Place {
             .args(arguments)
             .current_dir(self.0.path())
             .env_remove("ENVFARM_ENVS")
+            .env_remove("ENVFARM_ADMIN_TOKEN")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -90,7 +91,8 @@ fn every_command_explains_itself_with_examples() {
     let place = Place(TempDir::new().unwrap());
     let commands = place.run(&["--help"]);
     commands.says(0, "Examples:");
-    for command in ["serve", "stdio", "list", "play", "solve", "verify", "replay", "export", "check", "new", "schemas"]
+    for command in
+        ["serve", "top", "stdio", "list", "play", "solve", "verify", "replay", "export", "check", "new", "schemas"]
     {
         assert!(commands.stdout.contains(&format!("\n  {command} ")), "{command} is not in --help");
         place.run(&[command, "--help"]).says(0, "Examples:");

@@ -72,6 +72,10 @@ fn path() -> impl Strategy<Value = String> {
         1 => Just("/reset".to_owned()),
         1 => Just("/tools".to_owned()),
         1 => Just("/tasks".to_owned()),
+        1 => Just("/fork".to_owned()),
+        1 => Just("/trajectory".to_owned()),
+        1 => Just("/diff".to_owned()),
+        1 => Just("/database".to_owned()),
         1 => Just(String::new()),
         1 => "/[a-z]{0,8}",
     ];
@@ -90,6 +94,7 @@ fn path() -> impl Strategy<Value = String> {
     prop_oneof![
         1 => Just("/episodes".to_owned()),
         1 => Just("/environments".to_owned()),
+        1 => "/(tasks|episodes|environments)\\?(limit|cursor|state|split|calls_min)=[a-z0-9_]{0,6}",
         10 => (root, segment(), tail, query).prop_map(|(root, segment, tail, query)| format!("{root}{segment}{tail}{query}")),
     ]
 }
@@ -108,7 +113,7 @@ fn json_value() -> impl Strategy<Value = Value> {
         let key = prop_oneof![
             2 => prop::sample::select(vec![
                 "jsonrpc", "id", "method", "params", "name", "arguments", "_meta", "tool", "environment", "task", "seed",
-                "actor", "answer", "count", "note_id",
+                "actor", "answer", "count", "note_id", "episodes", "ids", "peek",
             ]).prop_map(str::to_owned),
             1 => ".{0,6}",
         ];
@@ -141,6 +146,15 @@ fn trainers_requests() -> Vec<Thrown> {
     vec![
         post("/episodes", json!({"environment": "notebook"})),
         post("/episodes", task),
+        post("/episodes", json!({"episodes": [{"environment": "notebook"}, {"environment": "lending", "seed": 1}]})),
+        post("/episodes/ep_victim/fork", json!({"count": 2})),
+        post("/episodes/ep_victim/verify", json!({"answer": "Answer: 750", "peek": true})),
+        get("/episodes/ep_victim/trajectory"),
+        get("/episodes/ep_victim/diff"),
+        get("/episodes/ep_victim/database"),
+        get("/tasks?split=train&limit=3"),
+        get("/episodes?state=live&limit=2"),
+        Thrown::new(Method::DELETE, "/episodes", &[], &json!({"ids": ["ep_00000000000000000000000000000000"]})),
         post("/episodes/ep_victim/calls", add),
         post("/episodes/ep_victim/calls", pin),
         post("/episodes/ep_victim/verify", json!({"answer": "Answer: 750"})),

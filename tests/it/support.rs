@@ -43,8 +43,9 @@ pub(crate) struct Server {
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// The body as JSON; null where there is none.
+    /// The body as JSON; null where there is none and where it isn't JSON.
     pub(crate) body: Value,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Server {
@@ -63,16 +64,28 @@ impl Server {
         Self { farm, router }
     }
 
+    /// A server of another farm.
+    pub(crate) fn over(farm: Farm) -> Self {
+        let farm = Arc::new(farm);
+        let router = http::router(Arc::clone(&farm), HttpSettings::default());
+        Self { farm, router }
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let body = if bytes.is_empty() {
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let is_json = head.headers.get("content-type").is_some_and(|media_type| media_type == "application/json");
+        let body = if bytes.is_empty() || !is_json {
             Value::Null
         } else {
             serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&bytes)))
         };
-        Reply { status: head.status, headers: head.headers, body }
+        let reply = Reply { status: head.status, headers: head.headers, body, bytes };
+        // Every answer that any test gets is one that the OpenAPI document has.
+        crate::openapi::assert_documented(&method, &path, &reply);
+        reply
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

@@ -224,13 +224,14 @@ async fn limits_build_and_process_are_told() {
             ("envfarm_limit{name=\"idle_ttl_s\"}", 78.0),
             ("envfarm_limit{name=\"scratch_episodes_max\"}", 79.0),
             ("envfarm_limit{name=\"call_deadline_ms\"}", 10_000.0),
+            ("envfarm_limit{name=\"body_read_ms_max\"}", 30_000.0),
             (build.as_str(), 1.0),
         ],
     );
     let series = series(&text);
     assert!(series["process_start_time_seconds"] > 1.7e9);
     assert!(!cfg!(target_os = "linux") || series["process_resident_memory_bytes"] > 1e6);
-    assert_eq!(series.keys().filter(|name| name.starts_with("envfarm_limit{")).count(), 8);
+    assert_eq!(series.keys().filter(|name| name.starts_with("envfarm_limit{")).count(), 10);
     let ready = server.get("/readyz").await;
     assert_eq!((ready.status.as_u16(), &ready.body), (200, &json!({"status": "ready"})));
 }
@@ -361,4 +362,61 @@ fn every_call_is_logged_where_debugging_is_asked_for() {
         (&json!("DEBUG"), &json!("list_notes"), &json!("completed"))
     );
     assert_eq!(calls(&faulted)[0]["outcome"], "faulted");
+}
+
+/// `envfarm top` with a farm's address and arguments.
+fn top(address: &str, arguments: &[&str], token: Option<&str>) -> crate::cli::Run {
+    let place = crate::cli::Place::empty();
+    if let Some(token) = token {
+        std::fs::write(place.path("token"), format!("{token}\n")).unwrap();
+    }
+    let url = format!("http://{address}");
+    let token = if token.is_some() { ["--token-file", "token"].as_slice() } else { &[] };
+    place.run(&[&["top", "--url", &url], arguments, token].concat())
+}
+
+#[test]
+fn top_shows_a_running_farm() {
+    let serving = Serving::new(&["--connections-max", "321"]);
+    let created = serving.send("POST", "/episodes", &json!({"environment": "notebook", "count": 2}));
+    let id = created["episodes"][0]["id"].as_str().unwrap();
+    for (tool, note) in [("list_notes", None), ("get_note", Some(1)), ("get_note", Some(4))] {
+        let arguments = note.map(|note| json!({"note_id": note}));
+        serving.send("POST", &format!("/episodes/{id}/calls"), &json!({"tool": tool, "arguments": arguments}));
+    }
+    let document = top(&serving.address, &["--once", "--json"], None).json();
+    crate::cli::assert_valid("top.json", &document);
+    assert_eq!(document["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&document["calls"], &document["live_episodes_max"]), (&json!(3), &json!(10_000)));
+    assert_eq!(document["episodes"][0], json!({"name": "live", "count": 2}));
+    assert_eq!(document["outcomes"][1], json!({"name": "refused", "count": 1}));
+    assert!(document["calls_per_s"].as_f64().unwrap() > 0.0 && document["call_p99_s"].as_f64().unwrap() > 0.0);
+    let row = &document["environments"][0];
+    assert_eq!((&row["name"], &row["calls"], &row["faulted"]), (&json!("notebook"), &json!(3), &json!(0)));
+    assert!((row["refused_percent"].as_f64().unwrap() - 33.3).abs() < 0.1, "{row}");
+
+    let text = top(&serving.address, &["--once"], None);
+    text.says(0, "episodes 2 of 10000 live");
+    text.says(0, "calls completed 2  refused 1");
+    text.says(0, "notebook");
+    top(&serving.address, &[], None).says(2, "this is no terminal; --once prints one snapshot");
+}
+
+#[test]
+fn top_says_why_it_shows_nothing() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    top(&free, &["--once"], None).says(1, &format!("nothing listens at http://{free}; `envfarm serve` starts a farm"));
+    let place = crate::cli::Place::empty();
+    place
+        .run(&["top", "--once", "--url", "https://farm.example"])
+        .says(2, "expected a URL as in http://127.0.0.1:8700");
+    place.run(&["top", "--once", "--token-file", "nothing"]).says(2, "failed to read nothing");
+    place.run(&["top", "--json"]).says(2, "--once");
+
+    let admin = "a".repeat(64);
+    std::fs::write(place.path("admin"), &admin).unwrap();
+    let serving = Serving::new(&["--admin-token-file", place.path("admin").to_str().unwrap()]);
+    top(&serving.address, &["--once"], None).says(1, "asks for a token: set ENVFARM_ADMIN_TOKEN");
+    top(&serving.address, &["--once"], Some(&"b".repeat(64))).says(1, "doesn't know this token");
+    top(&serving.address, &["--once"], Some(&admin)).says(0, "episodes 0 of 10000 live");
 }

@@ -84,7 +84,11 @@ pub(in crate::http) async fn get(
 }
 
 async fn view(front: &Front, id: EpisodeId, base_url: BaseUrl) -> Result<Json<EpisodeView>, ApiError> {
-    let viewed = front.aside(move |front| EpisodeView::of(&front.farm, &*front.farm.episode(&id)?, &base_url));
+    let viewed = front.aside(move |front| match front.farm.episode(&id) {
+        Ok(live) => EpisodeView::of(&front.farm, &live, &base_url),
+        Err(FarmError::Faulted { .. }) => Ok(EpisodeView::of_lost(front.farm.summary_of(&id)?, &base_url)),
+        Err(err) => Err(err.into()),
+    });
     viewed.await?.map(Json)
 }
 
@@ -218,7 +222,11 @@ pub(in crate::http) async fn verify(
     EpisodePath(id): EpisodePath,
     OptionalJsonBody(request): OptionalJsonBody<VerifyRequest>,
 ) -> Result<Json<Verdict>, ApiError> {
-    let live = front.episode(id).await?;
+    let live = match front.episode(id).await {
+        Ok(live) => live,
+        Err(error) if error.code() == Code::EpisodeFaulted => return Ok(Json(Verdict::faulted())),
+        Err(error) => return Err(error),
+    };
     let answer = request.answer.as_deref();
     if request.peek {
         return Ok(Json(live.lock().peek_verdict(answer)));

@@ -10,7 +10,7 @@ use super::super::error::ApiError;
 use super::{BaseUrl, call_error};
 use crate::engine::verify::Verdict;
 use crate::episode::EpisodeState;
-use crate::farm::{Farm, LiveEpisode};
+use crate::farm::{EpisodeSummary, Farm, LiveEpisode};
 use crate::id::{EnvironmentName, EpisodeId, TaskName};
 
 /// What an episode is, for its trainer.
@@ -34,10 +34,10 @@ pub(in crate::http) struct EpisodeView {
     /// Calls answered so far, those included that were refused or had invalid arguments.
     calls: usize,
     /// `sha256:` and hexadecimal digits, over the package and every row that differs from the start: episodes with equal rows
-    /// have equal digests, however they came by them.
-    #[serde(serialize_with = "text")]
-    #[schemars(with = "String")]
-    digest: Arc<str>,
+    /// have equal digests, however they came by them. Null where the state is lost (see `state`).
+    #[serde(serialize_with = "optional_text")]
+    #[schemars(with = "Option<String>")]
+    digest: Option<Arc<str>>,
     /// Seconds until it expires unless somebody asks for it.
     expires_in_s: u64,
     /// 1.0 or 0.0 once it is judged; null before, and where the environment failed.
@@ -78,7 +78,7 @@ impl EpisodeView {
             actor: episode.actor().clone(),
             state: episode.state(),
             calls: episode.calls(),
-            digest: episode.digest().map_err(call_error)?.into(),
+            digest: Some(episode.digest().map_err(call_error)?.into()),
             // Rounded up: an episode that was just asked for has all its time.
             expires_in_s: farm.expires_in(live).as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX),
             reward: episode.verdict().and_then(|verdict| verdict.reward),
@@ -87,6 +87,27 @@ impl EpisodeView {
             context: episode.context().into(),
             mcp_url: mcp_url(base_url, id),
         })
+    }
+
+    /// An episode of which the journal knows that it was, and whose package has changed since: it is faulted.
+    pub(super) fn of_lost(summary: EpisodeSummary, base_url: &BaseUrl) -> Self {
+        let EpisodeSummary { id, environment, task, seed, state, calls, expires_in_s } = summary;
+        Self {
+            id,
+            environment,
+            task,
+            seed,
+            actor: Value::Null,
+            state,
+            calls,
+            digest: None,
+            expires_in_s,
+            reward: None,
+            verdict: None,
+            instruction: None,
+            context: Arc::from(""),
+            mcp_url: mcp_url(base_url, id),
+        }
     }
 
     /// The same of another episode that is like this one but for its id.

@@ -1,4 +1,4 @@
-//! A `tools/call` message as it is read in one go, borrowed from the body where it can be.
+//! A `tools/call` or `tools/list` message as it is read in one go, borrowed from the body where it can be.
 //!
 //! Reading is stricter than rmcp's wherever that is simpler, never more lenient: what this refuses, rmcp looks at.
 
@@ -76,22 +76,30 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// A request, `P` being its parameters.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Message<'a> {
+pub(super) struct Message<'a, P> {
     pub(super) jsonrpc: &'a str,
     pub(super) id: Id,
     pub(super) method: &'a str,
-    #[serde(borrow)]
-    pub(super) params: Object<Params<'a>>,
+    pub(super) params: P,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Params<'a> {
+pub(super) struct CallParams<'a> {
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
     pub(super) arguments: Option<Map<String, Value>>,
+    #[serde(borrow, rename = "_meta")]
+    pub(super) meta: Option<Meta<'a>>,
+}
+
+/// There is one page, so a cursor is unusual.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams<'a> {
     #[serde(borrow, rename = "_meta")]
     pub(super) meta: Option<Meta<'a>>,
 }
@@ -160,7 +168,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Meta<'a> {
                             let key = IdempotencyKey::parse(map.next_value()?);
                             meta.key = Some(key.ok_or_else(|| de::Error::custom("no idempotency key"))?);
                         }
-                        MetaKey::Other => drop(map.next_value::<Anything>()?),
+                        MetaKey::Other => Anything::skip(&mut map)?,
                     }
                 }
                 Ok(meta)
@@ -200,7 +208,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Client<'a> {
                     match key {
                         ClientKey::Name if name.is_some() => return Err(de::Error::duplicate_field("name")),
                         ClientKey::Name => name = Some(map.next_value::<ClientName<'de>>()?.0),
-                        ClientKey::Other => drop(map.next_value::<Anything>()?),
+                        ClientKey::Other => Anything::skip(&mut map)?,
                     }
                 }
                 Ok(Client(name))
@@ -212,6 +220,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Client<'a> {
 
 /// Any JSON, read in full and kept nowhere.
 struct Anything;
+
+impl Anything {
+    /// Reads past a member's value.
+    fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+        map.next_value().map(|Self| ())
+    }
+}
 
 impl<'de> Deserialize<'de> for Anything {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

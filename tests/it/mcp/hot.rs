@@ -1,4 +1,4 @@
-//! The short way for `tools/call` answers exactly as rmcp does: the same requests to a server that takes it and to one that
+//! The short way for `tools/call` and `tools/list` answers exactly as rmcp does: the same requests to a server that takes it and to one that
 //! doesn't, compared byte by byte.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use envfarm::engine::state::Observation;
 use envfarm::episode::EpisodeLimits;
 use envfarm::farm::FarmLimits;
 use envfarm::id::EpisodeId;
-use envfarm::mcp::{self, Attached, Header, Headers, PlainCall};
+use envfarm::mcp::{self, Attached, Header, Headers, PlainRequest};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -102,6 +102,17 @@ fn call(stateless: bool, tool: &str, arguments: &Value) -> (Vec<(String, String)
     (headers, json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}))
 }
 
+/// A well-formed `tools/list` of either era.
+fn list(stateless: bool) -> (Vec<(String, String)>, Value) {
+    let (mut headers, mut body) = call(stateless, "", &json!({}));
+    headers.retain(|(name, _)| name != "mcp-name");
+    headers.iter_mut().filter(|(name, _)| name == "mcp-method").for_each(|(_, value)| "tools/list".clone_into(value));
+    body["method"] = json!("tools/list");
+    let params = body["params"].as_object_mut().unwrap();
+    params.retain(|name, _| name == "_meta");
+    (headers, body)
+}
+
 fn sent((headers, body): (Vec<(String, String)>, Value)) -> Sent {
     Sent { headers, body: body.to_string() }
 }
@@ -148,6 +159,17 @@ async fn well_formed_calls_are_answered_alike() {
             codes.push((status.as_u16(), serde_json::from_str::<Value>(&body).unwrap()));
         }
     }
+    for episode in 0..ENVIRONMENTS.len() {
+        for stateless in [true, false] {
+            for _ in 0..2 {
+                let (status, _, body) = pair.send(episode, &sent(list(stateless))).await;
+                assert!(status == StatusCode::OK && body.contains(r#""tools":[{"name":"#), "{body}");
+            }
+            let (headers, mut body) = list(stateless);
+            body.as_object_mut().unwrap().remove("params");
+            pair.send(episode, &sent((headers, body))).await;
+        }
+    }
     let found = |code: i64| codes.iter().any(|(_, body)| body["error"]["code"] == code);
     assert!(found(-32603) && found(-32602), "a fault and a call of no tool are among them");
     for is_error in [true, false] {
@@ -183,6 +205,7 @@ fn odd_members() -> Vec<(&'static str, &'static str, Value)> {
     {
         members.push(("/params", "arguments", arguments));
     }
+    members.extend([("/params", "cursor", json!("x")), ("/params", "cursor", json!(null))]);
     for name in [json!(7), json!(null), json!("get_note"), json!("list\u{5f}notes")] {
         members.push(("/params", "name", name));
     }
@@ -268,7 +291,8 @@ const ODD_TEXTS: [(&str, &str); 12] = [
 fn altered(mut choose: impl FnMut(usize) -> usize) -> (usize, Sent) {
     let calls = calls();
     let (episode, tool, arguments) = &calls[if choose(3) == 0 { choose(calls.len()) } else { choose(10) }];
-    let (mut headers, mut body) = call(choose(2) == 0, tool, arguments);
+    let stateless = choose(2) == 0;
+    let (mut headers, mut body) = if choose(8) == 0 { list(stateless) } else { call(stateless, tool, arguments) };
     let mut texts = Vec::new();
     for _ in 0..choose(4) {
         match choose(6) {
@@ -321,7 +345,7 @@ fn unusual_requests_are_answered_alike() {
         let mut choices = choices.into_iter().cycle();
         let (episode, sent) = altered(|of| choices.next().unwrap() as usize % of);
         let (status, _, body) = runtime.block_on(pair.send(episode, &sent));
-        let short = PlainCall::read(sent.body.as_bytes()).is_some();
+        let short = PlainRequest::read(sent.body.as_bytes()).is_some();
         *statuses.borrow_mut().entry((status.as_u16(), short)).or_default() += 1;
         prop_assert!(!body.is_empty() || status == StatusCode::ACCEPTED, "{sent:?}");
         Ok(())
@@ -339,15 +363,15 @@ fn unusual_requests_are_answered_alike() {
 #[tokio::test]
 async fn each_oddity_alone_is_answered_alike() {
     let pair = Pair::new(&ENVIRONMENTS).await;
-    for stateless in [true, false] {
-        let base = || call(stateless, "list_notes", &json!({"limit": 2}));
+    for (stateless, listing) in [(true, false), (false, false), (true, true), (false, true)] {
+        let base = || if listing { list(stateless) } else { call(stateless, "list_notes", &json!({"limit": 2})) };
         for (place, name, value) in odd_members() {
             for remove in [true, false] {
                 let (headers, mut body) = base();
                 if !stateless && place == "/params/_meta" {
                     body["params"]["_meta"] = json!({});
                 }
-                let object = body.pointer_mut(place).unwrap().as_object_mut().unwrap();
+                let Some(object) = body.pointer_mut(place).and_then(Value::as_object_mut) else { continue };
                 if remove {
                     drop(object.remove(name))
                 } else {
@@ -372,6 +396,9 @@ async fn each_oddity_alone_is_answered_alike() {
             pair.send(0, &Sent { headers, body: body.replacen(before, after, 1) }).await;
         }
         let Sent { headers, .. } = sent(base());
+        for body in ["[\"2.0\", 7, \"tools/list\", {}]", "[\"2.0\", 7, \"tools/list\", null]"] {
+            pair.send(0, &Sent { headers: headers.clone(), body: body.to_owned() }).await;
+        }
         let array = r#"["2.0", 7, "tools/call", {"name": "list_notes"}]"#.to_owned();
         pair.send(0, &Sent { headers, body: array }).await;
     }
@@ -392,7 +419,7 @@ fn takes_the_short_way(server: &Server, id: &str, sent: &Sent) -> bool {
         method: header("mcp-method"),
         name: header("mcp-name"),
     };
-    let call = PlainCall::read(sent.body.as_bytes());
+    let call = PlainRequest::read(sent.body.as_bytes());
     call.and_then(|call| mcp::Server::new(environment, attached).answer(call, &headers)).is_some()
 }
 
@@ -418,6 +445,7 @@ async fn what_clients_send_takes_the_short_way() {
         }
         assert!(short(&sent((headers, body.clone()))), "{body}");
     }
+    assert!(short(&sent(list(true))) && short(&sent(list(false))));
     // Older clients leave the header out, and some leave out arguments.
     let (mut headers, mut body) = call(false, "list_notes", &json!({}));
     headers.retain(|(name, _)| name != "mcp-protocol-version");
