@@ -469,7 +469,7 @@ fn many(count: usize) -> (tempfile::TempDir, Server) {
             }
         }
     }
-    let server = Server::over(Farm::open(folder.path(), FarmLimits::default()).unwrap());
+    let server = Server::over(Farm::open(folder.path(), FarmLimits::default()).unwrap(), HttpSettings::default());
     (folder, server)
 }
 
