@@ -43,7 +43,8 @@ fn of_server() -> Vec<Endpoint> {
                 let text = content(&[("text/plain", json!({"type": "string"}))]);
                 description.answer(StatusCode::OK, &text);
             },
-        ),
+        )
+        .errors(&[Code::AdminOnly]),
         Endpoint::new(Method::GET, "/openapi.json", about("openapi", "This document"), openapi::serve),
     ]
 }

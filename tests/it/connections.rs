@@ -90,7 +90,7 @@ async fn a_stalled_header_is_cut_off_and_a_thinking_client_is_not() {
 
 #[tokio::test]
 async fn idle_connections_close() {
-    let limits = ConnectionLimits { idle: SHORT, ..ConnectionLimits::default() };
+    let limits = ConnectionLimits { idle: SHORT, header_read: 9 * HANGS, ..ConnectionLimits::default() };
     let served = serve(limits, HttpSettings::default()).await;
     let mut client = Client::connect(served.address).await;
     client.is_healthy().await;

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use envfarm::config::HttpSettings;
 use envfarm::config::access::{Access, TokenDigest};
-use envfarm::farm::FarmLimits;
+use envfarm::farm::{Farm, FarmLimits};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -229,7 +229,7 @@ async fn an_agent_reaches_its_tools_and_nothing_else() {
         let package = Package::read(&directory);
         let access = Access { admin: Some(TokenDigest::of(ADMIN)), trainers: Vec::new() };
         let settings = HttpSettings { access, body_bytes_max: 64 * 1024, ..HttpSettings::default() };
-        let server = Server::over(&directory, FarmLimits::default(), settings);
+        let server = Server::over(Farm::open(&directory, FarmLimits::default()).unwrap(), settings);
         let own = create(&server, &package).await;
         let other = create(&server, &package).await;
         let secrets = vec![
@@ -304,7 +304,7 @@ async fn an_agent_reaches_its_tools_and_nothing_else() {
 async fn trainers_are_told_no_solutions_either() {
     for directory in packages() {
         let mut package = Package::read(&directory);
-        let server = Server::over(&directory, FarmLimits::default(), HttpSettings::default());
+        let server = Server::over(Farm::open(&directory, FarmLimits::default()).unwrap(), HttpSettings::default());
         let id = server.episode(&package.name, Some(&package.task)).await;
         // Who can be signed in is no secret.
         let environment = server.farm.environment(&package.name).unwrap();

@@ -54,12 +54,12 @@ impl Server {
     }
 
     pub(crate) fn with(limits: FarmLimits, settings: HttpSettings) -> Self {
-        Self::over(&fixtures(), limits, settings)
+        Self::over(Farm::open(&fixtures(), limits).unwrap(), settings)
     }
 
-    /// A server of the packages in a directory.
-    pub(crate) fn over(directory: &Path, limits: FarmLimits, settings: HttpSettings) -> Self {
-        let farm = Arc::new(Farm::open(directory, limits).unwrap());
+    /// A server of another farm.
+    pub(crate) fn over(farm: Farm, settings: HttpSettings) -> Self {
+        let farm = Arc::new(farm);
         let router = http::router(Arc::clone(&farm), settings);
         Self { farm, router }
     }

@@ -6,7 +6,7 @@ use std::io::Write;
 use axum::http::{Method, StatusCode};
 use envfarm::config::HttpSettings;
 use envfarm::database::open_bytes;
-use envfarm::farm::FarmLimits;
+use envfarm::farm::{Farm, FarmLimits};
 use envfarm::trajectory::{Line, Trajectory};
 use serde_json::{Value, json};
 
@@ -469,7 +469,7 @@ fn many(count: usize) -> (tempfile::TempDir, Server) {
             }
         }
     }
-    let server = Server::over(folder.path(), FarmLimits::default(), HttpSettings::default());
+    let server = Server::over(Farm::open(folder.path(), FarmLimits::default()).unwrap(), HttpSettings::default());
     (folder, server)
 }
 
