@@ -6,7 +6,8 @@ pub mod access;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 
 use self::access::Access;
 use crate::journal::{Durability, JournalSettings};
@@ -171,6 +172,24 @@ pub struct JournalOptions {
     /// Size in bytes from which the journal is rewritten without what has ended, whenever it has doubled
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, env = "ENVFARM_JOURNAL_COMPACT_BYTES")]
     pub journal_compact_bytes: u64,
+}
+
+impl ValueEnum for Durability {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::None, Self::Batch, Self::Sync]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::None => ("none", "Written in the background: a crash of envfarm may lose the last moments"),
+            Self::Batch => (
+                "batch",
+                "Written before it is acknowledged and made durable a few milliseconds later: survives any crash of envfarm",
+            ),
+            Self::Sync => ("sync", "Made durable (fsync) before it is acknowledged: survives a crash of the machine"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }
 
 impl JournalOptions {

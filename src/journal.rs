@@ -43,7 +43,7 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 const GATHERED_BYTES_MAX: usize = 4 << 20;
 
 /// When an acknowledged change can be relied on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Durability {
     /// Written in the background: a crash of envfarm may lose the last moments

@@ -106,7 +106,8 @@ impl Page {
             self.used()
                 .try_for_each(|(name, environment)| add(&[("environment", name)], &environment.call_seconds.counts()))
         })?;
-        let by_environment: [(&str, &str, fn(&EnvironmentMetrics) -> u64); 3] = [
+        type Count = fn(&EnvironmentMetrics) -> u64;
+        let by_environment: [(&str, &str, Count); 3] = [
             ("episodes_created", "Episodes created, forks not included", |environment| environment.created.get()),
             ("episodes_forked", "Episodes made as copies of others", |environment| environment.forks.get()),
             ("episodes_reset", "Episodes set back to their start", |environment| environment.resets.get()),

@@ -32,6 +32,9 @@ pub(super) fn place<T>(cursor: Option<&str>, parse: impl FnOnce(&str) -> Option<
 }
 
 fn decoded(cursor: &str) -> Option<String> {
+    if !cursor.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
     let (pairs, []) = cursor.as_bytes().as_chunks::<2>() else { return None };
     let bytes = pairs.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()

@@ -56,7 +56,7 @@ impl Worker {
     fn act(&mut self, client: &mut Client) -> std::io::Result<()> {
         let choice = mixed(self.number.wrapping_mul(1_000_003).wrapping_add(self.step));
         self.step += 1;
-        if self.mirrors.len() < 3 || choice % 41 == 0 {
+        if self.mirrors.len() < 3 || choice.is_multiple_of(41) {
             self.unknown_max += 2;
             let body = json!({"environment": "lending", "seed": self.number, "count": 2});
             let answer = client.post("/episodes", &body)?;
@@ -69,7 +69,7 @@ impl Worker {
             return Ok(());
         }
         let at = choice as usize / 41 % self.mirrors.len();
-        if choice % 37 == 0 {
+        if choice.is_multiple_of(37) {
             self.unknown_max += 1;
             let path = format!("/episodes/{}/fork", self.mirrors[at].id);
             let answer = client.post(&path, &json!({"count": 1}))?;

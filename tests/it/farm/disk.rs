@@ -17,7 +17,7 @@ fn on_a_full_disk_changes_are_refused_and_none_is_lost() {
     let process = Process::start_with_files_of(24, &fixtures(), &["--journal", journal]).ready();
     let mut client = process.client();
     let id = client.create(&json!({"environment": "lending"})).remove(0);
-    let note = json!({"book_id": 11, "body": "x".repeat(900)});
+    let note = json!({"book_id": 11, "body": "x".repeat(450)});
     let mut acknowledged = 0;
     let refused = loop {
         let answer = client.call(&id, "write_note", &note, Some(&format!("note {acknowledged}"))).unwrap();

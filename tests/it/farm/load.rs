@@ -44,7 +44,8 @@ fn alone() -> Vec<Alone> {
         for task in listed["tasks"].as_array().unwrap() {
             let task = task["name"].as_str().unwrap().to_owned();
             let seed = alone.len() + 1;
-            let document = json_of(&["solve", environment, &task, "--json", "--seed", &seed.to_string()]);
+            let mut document = json_of(&["solve", environment, &task, "--json", "--seed", &seed.to_string()]);
+            let document = document["solutions"][0].take();
             alone.push(Alone { environment: environment.to_owned(), task, seed, document });
         }
     }
