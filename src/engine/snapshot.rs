@@ -208,8 +208,7 @@ pub(crate) fn digest(environment: &Environment, state: &State, conditions: &Cond
             add_to(&mut digest, &environment.catalog().tables[index].name, &table);
         }
     }
-    let hex = digest.finalize().iter().fold(String::from("sha256:"), |hex, byte| format!("{hex}{byte:02x}"));
-    Ok(hex)
+    Ok(format!("sha256:{:x}", digest.finalize()))
 }
 
 fn add_to(digest: &mut Sha256, table: &str, delta: &TableDelta) {

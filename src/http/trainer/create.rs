@@ -1,6 +1,7 @@
 //! Making episodes: by specs, thousands at once, or as copies of one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -19,7 +20,6 @@ use super::{BaseUrl, task_name};
 use crate::config::EPISODES_PER_REQUEST_MAX;
 use crate::engine::environment::Environment;
 use crate::farm::{EpisodeSpec, Farm};
-use crate::id::EpisodeId;
 
 /// What to create: `count` episodes that are all alike.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -120,29 +120,19 @@ fn create_all(
     let groups = checked(farm, request)?;
     let specs = groups.iter().flat_map(|(spec, count)| std::iter::repeat_n(spec, *count)).cloned().collect();
     let ids = front.create(caller, specs)?;
+    // Fresh episodes of the same task and actor differ in their seeds and ids alone; what they are is found out once.
+    let mut views: HashMap<_, EpisodeView> = HashMap::new();
     let mut episodes = Vec::with_capacity(ids.len());
-    let mut rest = ids.as_slice();
-    for (_, count) in groups {
-        let (group, behind) = rest.split_at(count.min(rest.len()));
-        rest = behind;
-        describe(farm, group, base_url, &mut episodes)?;
+    let wanted = groups.iter().flat_map(|(spec, count)| std::iter::repeat_n(spec, *count));
+    for (id, spec) in ids.into_iter().zip(wanted) {
+        let kind = (&spec.environment, &spec.task, spec.actor.as_ref().map(Value::to_string));
+        let view = match views.entry(kind) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(EpisodeView::of(farm, &*farm.episode(&id)?, base_url)?),
+        };
+        episodes.push(view.alike(id, spec.seed, base_url));
     }
     Ok(CreatedEpisodes { episodes })
-}
-
-/// Describes episodes that are alike but for their ids: what they are is found out once.
-fn describe(
-    farm: &Farm,
-    group: &[EpisodeId],
-    base_url: &BaseUrl,
-    episodes: &mut Vec<EpisodeView>,
-) -> Result<(), ApiError> {
-    let [first, others @ ..] = group else { return Ok(()) };
-    let live = farm.episode(first)?;
-    let view = EpisodeView::of(farm, &live, base_url)?;
-    episodes.push(view.clone());
-    episodes.extend(others.iter().map(|id| view.alike(*id, base_url)));
-    Ok(())
 }
 
 /// The specs with how many of each are wanted, or all that is wrong with any of them.
@@ -244,8 +234,11 @@ pub(in crate::http) async fn fork(
     let forked = front.aside(move |front| {
         let farm = &front.farm;
         let forks = front.within_quota(&caller, count, || farm.fork(&id, count))?;
-        let mut episodes = Vec::with_capacity(count);
-        describe(farm, &forks, &base_url, &mut episodes)?;
+        let mut episodes = Vec::with_capacity(forks.len());
+        if let Some(first) = forks.first() {
+            let view = EpisodeView::of(farm, &*farm.episode(first)?, &base_url)?;
+            episodes.extend(forks.iter().map(|id| view.alike(*id, view.seed(), &base_url)));
+        }
         Ok::<_, ApiError>(CreatedEpisodes { episodes })
     });
     forked.await?.map(Created)

@@ -110,9 +110,14 @@ impl EpisodeView {
         }
     }
 
-    /// The same of another episode that is like this one but for its id.
-    pub(super) fn alike(&self, id: EpisodeId, base_url: &BaseUrl) -> Self {
-        Self { id, mcp_url: mcp_url(base_url, id), ..self.clone() }
+    /// Seed of its randomness.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The same of another episode that is like this one but for its id and seed.
+    pub(super) fn alike(&self, id: EpisodeId, seed: u64, base_url: &BaseUrl) -> Self {
+        Self { id, seed, mcp_url: mcp_url(base_url, id), ..self.clone() }
     }
 }
 
