@@ -10,10 +10,10 @@ import urllib.request
 class Server:
     """`envfarm serve` on a port of its own, for the length of a `with`."""
 
-    def __init__(self, program, envs):
+    def __init__(self, program, envs, *options):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [str(program), "serve", "--port", "0", "--envs", str(envs)], stdout=subprocess.PIPE, stderr=self.log, text=True
+            [str(program), "serve", "--port", "0", "--envs", str(envs), *options], stdout=subprocess.PIPE, stderr=self.log, text=True
         )
         line = self.process.stdout.readline()
         if not line.startswith("listening on "):

@@ -26,7 +26,7 @@ fn template(path: &str) -> Option<&'static String> {
         loop {
             match (left.next(), right.next()) {
                 (None, None) => return true,
-                (Some(left), Some(right)) if left == right || (left.starts_with('{') && !right.is_empty()) => {}
+                (Some(left), Some(right)) if left == right || left.starts_with('{') => {}
                 _ => return false,
             }
         }
@@ -74,7 +74,7 @@ pub(crate) fn assert_documented(method: &Method, path: &str, reply: &Reply) {
         let template = escaped(template);
         let validator = validator(format!("/paths/{template}/{verb}/responses/{key}/content/application~1json/schema"));
         let problems: Vec<String> =
-            validator.iter_errors(&reply.body).map(|err| format!("{}: {err}", err.instance_path())).collect();
+            validator.iter_errors(&reply.body).take(5).map(|err| format!("{}: {err}", err.instance_path())).collect();
         assert_eq!(problems, [""; 0], "{method} {path}: {}", reply.body);
     }
 }
@@ -92,7 +92,7 @@ fn operations() -> Vec<(Method, &'static str)> {
 #[tokio::test]
 async fn the_server_serves_the_document() {
     let served = Server::new().get("/openapi.json").await;
-    assert_eq!(served.body, *DOCUMENT, "run `envfarm schemas`");
+    assert!(served.body == *DOCUMENT, "run `envfarm schemas`");
 }
 
 #[tokio::test]

@@ -225,6 +225,20 @@ async fn digests_tell_rows_and_not_how_they_came_about() {
     let other = get(&server, right).await;
     assert_eq!(one["digest"], other["digest"], "the other way round, it comes to the same");
     assert_ne!(one["digest"], fresh);
+    // As many rows, and other values: in a row that changed, in one that is new, and which one is gone.
+    let apart = async |tool: &str, mine: Value, theirs: Value| {
+        let forks = ids(&server.post(&format!("/episodes/{right}/fork"), json!({"count": 3})).await);
+        for (fork, arguments) in forks.iter().zip([&mine, &theirs, &mine]) {
+            let reply = server.call(fork, tool, arguments.clone()).await;
+            assert_eq!(reply.body["isError"], false, "{reply:?}");
+        }
+        let digests = [get(&server, &forks[0]).await, get(&server, &forks[1]).await, get(&server, &forks[2]).await];
+        assert_ne!(digests[0]["digest"], digests[1]["digest"], "{tool}");
+        assert_eq!(digests[0]["digest"], digests[2]["digest"], "{tool}");
+    };
+    apart("add_memo", json!({"loan_id": first, "text": "x"}), json!({"loan_id": first, "text": "y"})).await;
+    apart("write_note", json!({"book_id": 11, "body": "x"}), json!({"book_id": 11, "body": "y"})).await;
+    apart("return_book", json!({"loan_id": first}), json!({"loan_id": second})).await;
     assert_eq!((&one["calls"], &other["calls"]), (&json!(3), &json!(4)), "refused and invalid calls count");
     let reset = server.post(&format!("/episodes/{left}/reset"), json!({})).await;
     assert_eq!((&reset.body["digest"], &reset.body["calls"]), (&fresh, &json!(0)));
