@@ -220,6 +220,8 @@ pub struct HttpSettings {
     pub scratch_episodes_max: usize,
     /// Whether well-formed `tools/call` requests take the short way. No option turns it off; tests compare it with rmcp's.
     pub hot_path: bool,
+    /// Limits of connections, for whoever asks what they are.
+    pub connections: ConnectionLimits,
     /// Who may do what.
     pub access: Access,
 }
@@ -235,6 +237,7 @@ impl Default for HttpSettings {
             body_read: Duration::from_millis(BODY_READ_MS_MAX),
             scratch_episodes_max: SCRATCH_EPISODES_MAX,
             hot_path: true,
+            connections: ConnectionLimits::default(),
             access: Access::default(),
         }
     }

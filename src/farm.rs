@@ -252,7 +252,8 @@ impl Farm {
         drop(self.common.journal.set(journal));
         self.ready.store(true, Ordering::Release);
         let Recovered { episodes, faulted } = recovered;
-        info!(episodes, faulted, elapsed_ms = started.elapsed().as_millis(), "read the journal");
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(episodes, faulted, elapsed_ms, "read the journal");
         Ok(recovered)
     }
 

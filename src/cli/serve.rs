@@ -187,6 +187,7 @@ fn http_settings(options: &Options, access: Access, address: SocketAddr) -> Http
         body_bytes_max: options.limits.body_bytes_max,
         body_read: Duration::from_millis(options.connections.body_read_ms_max),
         scratch_episodes_max: options.limits.scratch_episodes_max,
+        connections: options.connections.limits(),
         access,
         ..HttpSettings::default()
     }

@@ -1,6 +1,6 @@
 //! For whoever watches the server: its metrics, and the time that every request takes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Front;
-use crate::config::HttpSettings;
+use crate::config::{ConnectionLimits, HttpSettings};
 use crate::farm::{Farm, FarmLimits};
 use crate::journal::JournalStats;
 use crate::metrics::{CONTENT_TYPE, Kind, Sample, Scrape};
@@ -29,18 +29,23 @@ pub(super) async fn metrics(State(front): State<Front>) -> Response {
 /// Every configured limit.
 fn limits(farm: &Farm, settings: &HttpSettings) -> Vec<(&'static str, u64)> {
     let FarmLimits { live_episodes_max, environments_max, idle_ttl, ended_ttl, episode } = farm.limits();
-    let call_deadline_ms = u64::try_from(episode.call_deadline.as_millis()).unwrap_or(u64::MAX);
+    let ConnectionLimits { connections_max, header_read, idle, drain } = settings.connections;
+    let ms = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     vec![
         ("live_episodes_max", *live_episodes_max as u64),
         ("environments_max", *environments_max as u64),
         ("idle_ttl_s", idle_ttl.as_secs()),
         ("ended_ttl_s", ended_ttl.as_secs()),
         ("calls_max", episode.calls_max as u64),
-        ("call_deadline_ms", call_deadline_ms),
+        ("call_deadline_ms", ms(episode.call_deadline)),
         ("call_steps_max", episode.call_steps_max),
         ("body_bytes_max", settings.body_bytes_max as u64),
-        ("body_read_ms_max", u64::try_from(settings.body_read.as_millis()).unwrap_or(u64::MAX)),
+        ("body_read_ms_max", ms(settings.body_read)),
         ("scratch_episodes_max", settings.scratch_episodes_max as u64),
+        ("connections_max", connections_max.into()),
+        ("header_read_ms_max", ms(header_read)),
+        ("connection_idle_ms_max", ms(idle)),
+        ("drain_ms_max", ms(drain)),
     ]
 }
 
