@@ -54,10 +54,10 @@ def check(condition, message):
         raise Failed(message)
 
 
-def output(command, expected_code=0, stdin=None, environment=None):
+def output(command, expected_code=0, stdin=None, environment=None, cwd=ROOT):
     """Runs a command and gives what it wrote to stdout."""
     done = subprocess.run(
-        [str(part) for part in command], input=stdin, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S
+        [str(part) for part in command], input=stdin, env=environment, cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT_S
     )
     check(
         done.returncode == expected_code,
@@ -195,7 +195,8 @@ class Tests:
             written.write_text(json.dumps(document))
             program = self.clients.python["schemathesis"].parent / "schemathesis"
             command = [program, "run", written, "--url", server.url, "--exclude-tag", "agents", *SCHEMATHESIS]
-            output(command, environment=self.clients.environment())
+            # It leaves its caches where it is started.
+            output(command, environment=self.clients.environment(), cwd=written.parent)
 
     def inspector_lists(self):
         with Server(self.program, ROOT / "envs") as server:
