@@ -272,3 +272,44 @@ fn row_schema(member: &Member, nullable: bool) -> Value {
         "additionalProperties": false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(json: bool) -> Column {
+        let column_type = ColumnType { types: Vec::new(), nullable: true, inferred: true };
+        Column { name: "c".to_owned(), column_type, json, boolean: false }
+    }
+
+    fn written(column: &Column, cell: ValueRef<'_>) -> Option<JsonText> {
+        let mut out = JsonWriter::new();
+        column.write(cell, &mut out).ok().map(|()| out.finish())
+    }
+
+    #[test]
+    fn what_is_read_from_a_result_is_what_was_written() {
+        let mut bits = 1_u64;
+        for _ in 0..20_000 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let number = f64::from_bits(bits);
+            let Some(text) = written(&column(false), ValueRef::Real(number)) else {
+                assert!(!number.is_finite());
+                continue;
+            };
+            assert_eq!(text.value().to_string(), text.as_str());
+        }
+        for text in ["{\"b\": 1.50,\n \"a\": [1, 1e2, \"\\u00e9\"], \"b\": null}", "[]", "-0.0"] {
+            let text = written(&column(true), ValueRef::Text(text.as_bytes())).unwrap();
+            assert_eq!(text.value().to_string(), text.as_str());
+        }
+    }
+
+    #[test]
+    fn json_too_deep_to_be_read_again_is_a_fault() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let write = |depth| written(&column(true), ValueRef::Text(nested(depth).as_bytes()));
+        assert!(write(JSON_DEPTH_MAX).is_some());
+        assert!(write(JSON_DEPTH_MAX + 1).is_none());
+    }
+}

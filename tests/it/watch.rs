@@ -231,7 +231,7 @@ async fn limits_build_and_process_are_told() {
     let series = series(&text);
     assert!(series["process_start_time_seconds"] > 1.7e9);
     assert!(!cfg!(target_os = "linux") || series["process_resident_memory_bytes"] > 1e6);
-    assert_eq!(series.keys().filter(|name| name.starts_with("envfarm_limit{")).count(), 10);
+    assert_eq!(series.keys().filter(|name| name.starts_with("envfarm_limit{")).count(), 14);
     let ready = server.get("/readyz").await;
     assert_eq!((ready.status.as_u16(), &ready.body), (200, &json!({"status": "ready"})));
 }
