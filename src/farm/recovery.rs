@@ -63,7 +63,7 @@ impl Recovery {
         for origin in &self.origins {
             if origin.engine_version != ENGINE_VERSION {
                 info!(environment = %origin.environment, recorded = origin.engine_version, now = ENGINE_VERSION,
-                      "episodes of another version of the engine are rebuilt; every observation is compared");
+                      "episodes of another version of the engine are rebuilt; what their changes observed is compared");
             }
         }
         self.episodes
