@@ -19,6 +19,7 @@ mod shown;
 mod solve;
 mod sources;
 mod stdio;
+mod synth;
 mod token;
 mod top;
 mod transcript;
@@ -87,6 +88,7 @@ enum Command {
     Replay(replay::Options),
     Export(export::Options),
     Check(check::Options),
+    Synth(synth::Options),
     New(new::Options),
     Config(config::Options),
     Token(token::Options),
@@ -113,6 +115,7 @@ pub fn run() -> ExitCode {
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Synth(options) => synth::run(&options),
         Command::Play(options) => play::run(&options),
         Command::Solve(options) => solve::run(&options),
         Command::Verify(options) => verify::run(&options),

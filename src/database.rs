@@ -22,6 +22,7 @@ mod nullness;
 mod overlay;
 mod pages;
 mod pool;
+mod scratch;
 mod script;
 mod statement;
 mod view;
@@ -30,6 +31,7 @@ pub use image::{BuildError, BuildErrorKind, Image, ImageSource, SourceFile, buil
 pub use overlay::{bytes_of, open_bytes};
 pub use pages::Overlay;
 pub use pool::{Bound, Pool};
+pub(crate) use scratch::open_scratch;
 pub use statement::{ColumnInfo, ColumnOrigin, Operation, StatementInfo, TableUse};
 
 use std::time::Instant;

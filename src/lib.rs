@@ -14,5 +14,6 @@ pub mod mcp;
 pub mod metrics;
 pub mod package;
 pub mod proof;
+pub mod synth;
 pub mod telemetry;
 pub mod trajectory;

@@ -28,6 +28,9 @@ pub const TOOLS_FILE: &str = "tools.yaml";
 /// Name of the file with the tasks.
 pub const TASKS_FILE: &str = "tasks.yaml";
 
+/// Name of the optional file that says where a synthesized package comes from.
+pub const ORIGIN_FILE: &str = "origin.yaml";
+
 /// The files of a package.
 pub const FILES: &[&str] = &[ENVIRONMENT_FILE, SCHEMA_FILE, DATA_FILE, TOOLS_FILE, TASKS_FILE];
 
@@ -87,6 +90,42 @@ pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
         return (None, findings);
     };
     let package = Package { directory: directory.to_owned(), environment, schema, data, tools, tasks, digest };
+    findings.extend(checks::all(&package));
+    (Some(package), findings)
+}
+
+/// The texts of a package's files.
+#[derive(Debug, Clone)]
+pub(crate) struct Texts {
+    /// `environment.yaml`.
+    pub environment: String,
+    /// `schema.sql`.
+    pub schema: String,
+    /// `data.sql`.
+    pub data: String,
+    /// `tools.yaml`.
+    pub tools: String,
+    /// `tasks.yaml`.
+    pub tasks: String,
+}
+
+/// The same as [`read`] for a package that is no folder yet; `directory` is where it would be.
+pub(crate) fn from_texts(directory: PathBuf, texts: Texts) -> (Option<Package>, Vec<Diagnostic>) {
+    let mut findings = Vec::new();
+    let mut digest = Sha256::new();
+    let files = [&texts.environment, &texts.schema, &texts.data, &texts.tools, &texts.tasks];
+    for (name, text) in FILES.iter().zip(files) {
+        add_to_digest(&mut digest, name, text);
+    }
+    let environment = parse(&texts.environment, ENVIRONMENT_FILE, &mut findings);
+    let tools = parse(&texts.tools, TOOLS_FILE, &mut findings);
+    let tasks = parse(&texts.tasks, TASKS_FILE, &mut findings);
+    let (Some(environment), Some(tools), Some(tasks)) = (environment, tools, tasks) else {
+        return (None, findings);
+    };
+    let digest = hex(&digest.finalize());
+    let (schema, data) = (texts.schema, texts.data);
+    let package = Package { directory, environment, schema, data, tools, tasks, digest };
     findings.extend(checks::all(&package));
     (Some(package), findings)
 }

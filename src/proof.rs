@@ -28,3 +28,9 @@ pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Dia
     }
     findings
 }
+
+/// Runs the gates of one task, with the writes of the environment's other tasks as unrelated ones.
+pub(crate) fn check_task(environment: &Environment, name: &str) -> Vec<Diagnostic> {
+    let Some(task) = environment.tasks().get(name) else { return Vec::new() };
+    task_gates::check(environment, task, &task_gates::committing_calls(environment))
+}

@@ -41,9 +41,14 @@ impl Environment {
     /// Loads the package in `directory`.
     pub fn load(directory: &Path) -> Loaded {
         let (package, mut findings) = package::read(directory);
-        let environment = package.and_then(|package| compile(package, &mut findings));
+        let environment = package.and_then(|package| Self::compile(package, &mut findings));
         let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
         Loaded { environment: environment.filter(|_| !broken).map(Arc::new), diagnostics: findings }
+    }
+
+    /// Compiles a package that has been read.
+    pub(crate) fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Self> {
+        compile(package, findings)
     }
 }
 

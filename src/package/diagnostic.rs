@@ -99,6 +99,19 @@ codes! {
     ClockInvalid "clock_invalid" Error "write it as 2026-03-17T09:30:00Z, at least two hours before midnight",
     /// A table or column that the package names doesn't exist.
     ReferenceUnknown "reference_unknown" Error "name a table or column of schema.sql",
+    // Blueprints.
+    /// A blueprint that is no YAML, has an unknown key, or a value of the wrong type.
+    BlueprintYaml "blueprint_yaml" Error "compare with schemas/blueprint.json",
+    /// A part of a blueprint that makes no sense.
+    BlueprintInvalid "blueprint_invalid" Error "see the blueprint format",
+    /// A blueprint names something that doesn't exist.
+    BlueprintReference "blueprint_reference" Error "name an entity, feature, constant, module or tool that is there in the same variants",
+    /// SQL of a blueprint's data that SQLite refuses.
+    BlueprintSql "blueprint_sql" Error "run the statement over the tables of a variant to see what it says",
+    /// Features and modules that don't add up to an environment.
+    BlueprintSize "blueprint_size" Error "add tools or features, or make features smaller",
+    /// Intents that don't give enough tasks.
+    BlueprintTasks "blueprint_tasks" Error "let the data have more rows that intents are about, or add intents",
     // Database.
     /// SQL of schema.sql or data.sql that SQLite refuses.
     SchemaInvalid "schema_invalid" Error "run the statement in sqlite3 to see what it says",

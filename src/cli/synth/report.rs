@@ -1,0 +1,142 @@
+//! What synthesis found, for people and programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::Options;
+use crate::cli::Failure;
+use crate::package::diagnostic::Diagnostic;
+use crate::synth::{CaseSummary, Synthesized};
+
+/// Reasons shown for a case.
+const REASONS_SHOWN_MAX: usize = 3;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    environments: usize,
+    made: usize,
+    tools: usize,
+    tasks: usize,
+    findings: Vec<Counted>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    intents: Vec<IntentReport>,
+    #[serde(skip)]
+    out: String,
+}
+
+/// A finding with how many variants have it.
+#[derive(Debug, Serialize)]
+struct Counted {
+    #[serde(flatten)]
+    finding: Diagnostic,
+    variants: usize,
+}
+
+/// An intent's case over all variants of its blueprint.
+#[derive(Debug, Serialize)]
+struct IntentReport {
+    blueprint: String,
+    #[serde(flatten)]
+    summary: CaseSummary,
+    variants: usize,
+}
+
+impl Report {
+    pub(super) fn new(findings: Vec<Diagnostic>, made: Vec<Synthesized>, before: usize, options: &Options) -> Self {
+        let mut report = Self {
+            environments: made.len() + before,
+            made: made.len(),
+            tools: made.iter().map(|made| made.tools).sum(),
+            tasks: made.iter().map(|made| made.tasks).sum(),
+            findings: Vec::new(),
+            intents: Vec::new(),
+            out: options.out.as_ref().map(|out| out.display().to_string()).unwrap_or_default(),
+        };
+        for finding in findings {
+            report.add(finding);
+        }
+        let mut intents: BTreeMap<(String, String), IntentReport> = BTreeMap::new();
+        for made in made {
+            let blueprint = made.name.rsplit_once('_').map_or(made.name.clone(), |(blueprint, _)| blueprint.to_owned());
+            made.findings.into_iter().for_each(|finding| report.add(finding));
+            for case in made.cases {
+                let entry = intents.entry((blueprint.clone(), case.name.clone())).or_insert_with(|| IntentReport {
+                    blueprint: blueprint.clone(),
+                    summary: CaseSummary { rows: 0, tried: 0, worked: 0, used: 0, reasons: Vec::new(), ..case.clone() },
+                    variants: 0,
+                });
+                entry.variants += 1;
+                entry.summary.rows += case.rows;
+                entry.summary.tried += case.tried;
+                entry.summary.worked += case.worked;
+                entry.summary.used += case.used;
+                for (reason, count) in case.reasons {
+                    match entry.summary.reasons.iter_mut().find(|(known, _)| *known == reason) {
+                        Some((_, known)) => *known += count,
+                        None => entry.summary.reasons.push((reason, count)),
+                    }
+                }
+            }
+        }
+        report.intents = if options.report { intents.into_values().collect() } else { Vec::new() };
+        report
+    }
+
+    /// Adds a finding; the same one of several variants counts once.
+    fn add(&mut self, finding: Diagnostic) {
+        // What stands in brackets differs between variants: places of the compiled file.
+        let essence = |finding: &Diagnostic| {
+            let message = finding.message.rsplit_once(" (").map_or(finding.message.as_str(), |(head, _)| head).to_owned();
+            (finding.code, finding.file.clone(), finding.line, message)
+        };
+        let new = essence(&finding);
+        match self.findings.iter_mut().find(|known| essence(&known.finding) == new) {
+            Some(known) => known.variants += 1,
+            None => self.findings.push(Counted { finding, variants: 1 }),
+        }
+    }
+
+    pub(super) fn has_findings(&self) -> bool {
+        !self.findings.is_empty()
+    }
+
+    pub(super) fn to_json(&self) -> Result<String, Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(|err| Failure::internal(err.to_string()))?;
+        Ok(format!("{text}\n"))
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        let mut text = String::new();
+        for counted in &self.findings {
+            let finding = &counted.finding;
+            let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+            // Writing to a text can't fail.
+            let _ = writeln!(text, "{}{line}: {}: {} [{} x]\n    hint: {}", finding.file, finding.code.as_str(), finding.message, counted.variants, finding.hint);
+        }
+        for intent in &self.intents {
+            let summary = &intent.summary;
+            let _ = writeln!(
+                text,
+                "{} {}: {} rows in {} variants, {} of {} plans worked, {} tasks",
+                intent.blueprint, summary.name, summary.rows, intent.variants, summary.worked, summary.tried, summary.used
+            );
+            let mut reasons = summary.reasons.clone();
+            reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            for (reason, count) in reasons.iter().take(REASONS_SHOWN_MAX) {
+                let _ = writeln!(text, "    {count} x {reason}");
+            }
+        }
+        let findings = match self.findings.len() {
+            0 => "no finding".to_owned(),
+            count => format!("{count} findings"),
+        };
+        let _ = writeln!(
+            text,
+            "{} environments in {} ({} made now, with {} tools and {} tasks): {findings}",
+            self.environments, self.out, self.made, self.tools, self.tasks
+        );
+        text
+    }
+}

@@ -1,0 +1,362 @@
+//! Synthesis: blueprints compiled to any number of packages, each a variant, with tasks that are planned, executed and proven.
+//!
+//! ```text
+//! blueprint   texts of blueprints and modules          model     a blueprint with its modules put in
+//! variant     features, constants and style of one     world     its entities, resolved
+//! schema, data, tools   the files of the package       plan      its tasks
+//! lexicon, wording      words for data and requests    emit      YAML that people read
+//! ```
+//!
+//! Everything is a function of blueprints, seed and the number of the variant: no clock, no host, no order of threads.
+
+pub mod blueprint;
+mod compile;
+mod data;
+mod emit;
+mod lexicon;
+mod model;
+mod plan;
+mod rng;
+mod schema;
+mod style;
+mod template;
+mod tools;
+mod variant;
+mod wording;
+mod words;
+mod world;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use self::blueprint::Library;
+use self::compile::{Compiled, DEFAULT_ACTOR};
+use self::model::Model;
+use self::plan::{CaseReport, Goal};
+use self::rng::Rng;
+use self::variant::Variant;
+use crate::engine::environment::Environment;
+use crate::package::diagnostic::{Code, Diagnostic, Severity};
+use crate::package::{self, DATA_FILE, ENVIRONMENT_FILE, ORIGIN_FILE, SCHEMA_FILE, TASKS_FILE, TOOLS_FILE};
+use crate::proof;
+
+/// Two variants of a blueprint may share at most this much of their tool names (Jaccard).
+const SHARED_NAMES_MAX: f64 = 0.84;
+
+/// Variants that are drawn until one differs enough from those before it.
+const DRAWS_MAX: u32 = 40;
+
+/// Blueprints, ready to be synthesized from.
+#[derive(Debug)]
+pub struct Synthesizer {
+    models: Vec<Model>,
+    seed: u64,
+    digest: String,
+}
+
+/// One environment to be made.
+#[derive(Debug)]
+pub struct Order {
+    model: usize,
+    variant: Variant,
+    /// Name of the environment and its folder.
+    pub name: String,
+}
+
+/// A package as texts, with what its making showed.
+#[derive(Debug)]
+pub struct Synthesized {
+    /// Name of the environment and its folder.
+    pub name: String,
+    /// Files by name.
+    pub files: Vec<(&'static str, String)>,
+    /// What is wrong, placed in the blueprint.
+    pub findings: Vec<Diagnostic>,
+    /// How each case of each intent fared.
+    pub cases: Vec<CaseSummary>,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// Number of tools.
+    pub tools: usize,
+}
+
+/// How a case of an intent fared in a variant.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct CaseSummary {
+    /// The intent and the number of its case.
+    pub name: String,
+    /// Rows it is about.
+    pub rows: usize,
+    /// Rows whose plans were tried.
+    pub tried: usize,
+    /// Of these, those that worked.
+    pub worked: usize,
+    /// Tasks it became part of.
+    pub used: usize,
+    /// Why plans failed, with how often.
+    pub reasons: Vec<(String, usize)>,
+}
+
+impl From<CaseReport> for CaseSummary {
+    fn from(report: CaseReport) -> Self {
+        let mut reasons: Vec<(String, usize)> = report.reasons.into_iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        Self { name: report.name, rows: report.rows, tried: report.tried, worked: report.worked, used: report.used, reasons }
+    }
+}
+
+impl Synthesizer {
+    /// The blueprints in the binary, or those of a folder, or only some of them; with everything that is wrong with their files.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub fn new(folder: Option<&std::path::Path>, only: &[String], seed: u64) -> std::io::Result<(Self, Vec<Diagnostic>)> {
+        let library = match folder {
+            Some(folder) => Library::of_folder(folder)?,
+            None => Library::embedded(),
+        };
+        let mut findings = Vec::new();
+        let digest = library.digest(compile::VERSION, only);
+        let wanted = library.blueprints().iter().filter(|source| only.is_empty() || only.contains(&source.name));
+        let models = wanted.filter_map(|source| Model::build(&library, source, &mut findings)).collect();
+        Ok((Self { models, seed, digest }, findings))
+    }
+
+    /// SHA-256 over everything but count and seed that a set depends on, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Names of the blueprints.
+    pub fn blueprints(&self) -> Vec<&str> {
+        self.models.iter().map(|model| model.name.as_str()).collect()
+    }
+
+    /// The environments of a set of this size, spread evenly over the blueprints.
+    pub fn orders(&self, count: usize, findings: &mut Vec<Diagnostic>) -> Vec<Order> {
+        let blueprints = self.models.len();
+        let mut orders = Vec::with_capacity(count);
+        for (index, model) in self.models.iter().enumerate() {
+            let share = count / blueprints + usize::from(index < count % blueprints);
+            let rng = Rng::new(self.seed).fork(&model.name);
+            let mut before: Vec<BTreeSet<String>> = Vec::new();
+            for number in 0..share {
+                match distinct_variant(model, number as u32, &rng, &mut before) {
+                    Ok(variant) => {
+                        let name = format!("{}_{:02}", model.name, number + 1);
+                        orders.push(Order { model: index, variant, name });
+                    }
+                    Err(message) => {
+                        findings.push(Diagnostic::new(Code::BlueprintSize, &model.file, 1, format!("{}: {message}", model.name)));
+                        break;
+                    }
+                }
+            }
+        }
+        orders
+    }
+
+    /// Makes one environment.
+    pub fn make(&self, order: &Order) -> Synthesized {
+        let model = &self.models[order.model];
+        let compiled = compile::compile(model, &order.variant);
+        let mut findings = compiled.findings.clone();
+        let mut made = Synthesized { name: order.name.clone(), files: Vec::new(), findings: Vec::new(), cases: Vec::new(), tasks: 0, tools: compiled.tools.len() };
+        let first = compiled.first_actor();
+        let bare = load(&compiled, &first, "[]\n", &mut findings, model);
+        let mut tasks = Vec::new();
+        let mut origins = Map::new();
+        let mut default_actor = first;
+        if let Some(bare) = bare {
+            let planned = plan::plan(model, &order.variant, &compiled, &bare, |goals| prove(&compiled, &bare, goals));
+            findings.extend(planned.findings);
+            default_actor = planned.default_actor;
+            for (goal, name) in planned.goals.iter().zip(plan::names(&planned.goals)) {
+                tasks.push(goal.to_value(&name, &default_actor));
+                origins.insert(name, json!({"intents": goal.intents, "own_rule": goal.own_rule, "kind": goal.kind.as_str()}));
+            }
+            if planned.goals.len() < plan::TASKS {
+                let message = format!("{}: only {} of {} tasks could be planned; `envfarm synth --report` says why", order.name, planned.goals.len(), plan::TASKS);
+                findings.push(Diagnostic::new(Code::BlueprintTasks, &model.file, 1, message));
+            }
+            made.cases = planned.report.into_iter().map(CaseSummary::from).collect();
+        }
+        made.tasks = tasks.len();
+        let origin = self.origin(model, &order.variant, &compiled, origins);
+        made.files = vec![
+            (ENVIRONMENT_FILE, compiled.environment_for(&default_actor)),
+            (SCHEMA_FILE, compiled.schema.clone()),
+            (DATA_FILE, compiled.data.clone()),
+            (TOOLS_FILE, compiled.tools_text.clone()),
+            (TASKS_FILE, emit::document(&Value::Array(tasks))),
+            (ORIGIN_FILE, origin),
+        ];
+        made.findings = findings;
+        made
+    }
+
+    fn origin(&self, model: &Model, variant: &Variant, compiled: &Compiled, tasks: Map<String, Value>) -> String {
+        let features: Vec<&String> = variant.filling.features.iter().filter(|name| !model.modules.contains_key(*name)).collect();
+        let modules: BTreeSet<&String> = variant.filling.features.iter().filter_map(|name| model.modules.get(name)).collect();
+        let tools: Map<String, Value> = compiled
+            .tools
+            .iter()
+            .map(|tool| {
+                let from = tool.place.module.as_ref().map_or("own".to_owned(), |module| format!("module:{module}"));
+                (tool.name.clone(), Value::from(from))
+            })
+            .collect();
+        emit::document(&json!({
+            "blueprint": model.name,
+            "variant": variant.number + 1,
+            "seed": self.seed,
+            "synthesizer": compile::VERSION,
+            "features": features,
+            "modules": modules,
+            "style": variant.style.described(),
+            "constants": variant.filling.constants,
+            "tools": tools,
+            "tasks": tasks,
+        }))
+    }
+}
+
+/// Draws variants until one differs enough in its tool names from those before it.
+fn distinct_variant(model: &Model, number: u32, rng: &Rng, before: &mut Vec<BTreeSet<String>>) -> Result<Variant, String> {
+    let mut last = None;
+    for attempt in 0..DRAWS_MAX {
+        let variant = Variant::draw(model, number, attempt, rng)?;
+        let names: BTreeSet<String> = tools::tool_names(model, &variant).into_values().collect();
+        let nearest = before.iter().map(|other| jaccard(&names, other)).fold(0.0, f64::max);
+        if nearest <= SHARED_NAMES_MAX {
+            before.push(names);
+            return Ok(variant);
+        }
+        last = Some(nearest);
+    }
+    Err(format!(
+        "variant {} shares {:.0} % of its tool names with an earlier one, whatever is drawn: give tools more `names`, or more features",
+        number + 1,
+        last.unwrap_or(1.0) * 100.0
+    ))
+}
+
+fn jaccard(left: &BTreeSet<String>, right: &BTreeSet<String>) -> f64 {
+    let shared = left.intersection(right).count() as f64;
+    let all = left.union(right).count() as f64;
+    if all == 0.0 { 0.0 } else { shared / all }
+}
+
+impl Compiled {
+    /// The first actor's id, as the data has it.
+    fn first_actor(&self) -> Value {
+        let start = self.data.find(&format!("INSERT INTO {}(", self.actors));
+        let row = start.and_then(|start| self.data[start..].lines().nth(1));
+        let cell = row.and_then(|row| row.trim().trim_start_matches('(').split(',').next()).unwrap_or_default();
+        match cell.trim().parse::<i64>() {
+            Ok(number) => Value::from(number),
+            Err(_) => Value::from(cell.trim().trim_matches('\'')),
+        }
+    }
+
+    /// `environment.yaml` with this default actor.
+    fn environment_for(&self, actor: &Value) -> String {
+        let literal = emit::document(actor);
+        self.environment.replace(DEFAULT_ACTOR, literal.trim())
+    }
+}
+
+/// Loads a compiled variant with these tasks; findings are placed in the blueprint.
+fn load(compiled: &Compiled, actor: &Value, tasks: &str, findings: &mut Vec<Diagnostic>, model: &Model) -> Option<Arc<Environment>> {
+    let texts = package::Texts {
+        environment: compiled.environment_for(actor),
+        schema: compiled.schema.clone(),
+        data: compiled.data.clone(),
+        tools: compiled.tools_text.clone(),
+        tasks: tasks.to_owned(),
+    };
+    let (package, mut found) = package::from_texts(PathBuf::from(&compiled.name), texts);
+    let environment = package.and_then(|package| Environment::compile(package, &mut found));
+    let broken = found.iter().any(|finding| finding.severity == Severity::Error);
+    findings.extend(found.into_iter().map(|finding| placed(compiled, model, finding)));
+    environment.filter(|_| !broken).map(Arc::new)
+}
+
+/// A finding in a compiled file, placed where the blueprint says it.
+fn placed(compiled: &Compiled, model: &Model, mut finding: Diagnostic) -> Diagnostic {
+    let line = finding.line.unwrap_or_default();
+    let text = match finding.file.as_str() {
+        TOOLS_FILE => &compiled.tools_text,
+        SCHEMA_FILE => &compiled.schema,
+        DATA_FILE => &compiled.data,
+        _ => &compiled.environment,
+    };
+    let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().to_owned();
+    let before = || text.lines().take(line).collect::<Vec<_>>().into_iter().rev();
+    let place = match finding.file.as_str() {
+        TOOLS_FILE => before()
+            .find_map(|line| line.strip_prefix("- name: "))
+            .and_then(|name| compiled.tools.iter().find(|tool| tool.name == name.trim()))
+            .map(|tool| (tool.place.clone(), tool.canonical.clone())),
+        SCHEMA_FILE => of_table(compiled, before().find_map(|line| line.strip_prefix("CREATE TABLE "))),
+        DATA_FILE => of_table(compiled, before().find_map(|line| line.strip_prefix("INSERT INTO "))),
+        _ => None,
+    };
+    let in_file = std::mem::take(&mut finding.file);
+    match place {
+        Some((place, what)) => {
+            finding.file = place.file;
+            finding.line = Some(place.line);
+            finding.message = format!("{what}: {} ({}, {in_file}:{line}: {written})", finding.message, compiled.name);
+        }
+        None => {
+            finding.file.clone_from(&model.file);
+            finding.line = Some(1);
+            finding.message = format!("{} ({}, {in_file}:{line}: {written})", finding.message, compiled.name);
+        }
+    }
+    finding
+}
+
+fn of_table(compiled: &Compiled, rest: Option<&str>) -> Option<(model::Place, String)> {
+    let table = rest?.split(['(', ' ']).next()?;
+    let entity = compiled.entities.values().find(|entity| entity.table == table)?;
+    Some((entity.place.clone(), entity.name.clone()))
+}
+
+/// Runs the gates for tasks over goals.
+fn prove(compiled: &Compiled, bare: &Environment, goals: &[Goal]) -> Vec<Result<(), String>> {
+    let names = plan::names(goals);
+    let tasks: Vec<Value> = goals.iter().zip(&names).map(|(goal, name)| goal.to_value(name, &Value::Null)).collect();
+    let default = bare.default_actor().clone();
+    let texts = package::Texts {
+        environment: compiled.environment_for(&default),
+        schema: compiled.schema.clone(),
+        data: compiled.data.clone(),
+        tools: compiled.tools_text.clone(),
+        tasks: emit::document(&Value::Array(tasks)),
+    };
+    let mut found = Vec::new();
+    let (package, read) = package::from_texts(PathBuf::from(&compiled.name), texts);
+    found.extend(read);
+    let environment = package.and_then(|package| Environment::compile(package, &mut found));
+    let Some(environment) = environment else {
+        let message = found.first().map_or_else(|| "it doesn't compile".to_owned(), |finding| finding.message.clone());
+        return goals.iter().map(|_| Err(message.clone())).collect();
+    };
+    let environment = Arc::new(environment);
+    names
+        .iter()
+        .map(|name| {
+            let early = found.iter().find(|finding| finding.message.starts_with(&format!("{name}:")));
+            let first = early.cloned().or_else(|| proof::check_task(&environment, name).into_iter().next());
+            match first {
+                Some(finding) => Err(format!("{}: {}", finding.code.as_str(), finding.message.trim_start_matches(name.as_str()).trim_start_matches(": "))),
+                None => Ok(()),
+            }
+        })
+        .collect()
+}
