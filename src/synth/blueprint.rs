@@ -35,7 +35,9 @@ pub(crate) struct Library {
 impl Source {
     /// Reads it as a blueprint or module.
     pub(crate) fn parse(&self, findings: &mut Vec<Diagnostic>) -> Option<BlueprintFile> {
-        match serde_saphyr::from_str(&self.text) {
+        // YAML reads the bare key `null` as no key at all; authors of columns mean the word.
+        let text = self.text.replace("{null: ", "{\"null\": ").replace(" null: ", " \"null\": ");
+        match serde_saphyr::from_str(&text) {
             Ok(file) => Some(file),
             Err(err) => {
                 let line = err.location().map_or(0, |location| location.line());

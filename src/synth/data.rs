@@ -46,7 +46,6 @@ struct Scratch {
     connection: Connection,
     shared: Shared,
     clock: Clock,
-    ids: Ids,
 }
 
 impl Scratch {
@@ -58,7 +57,7 @@ impl Scratch {
             connection.execute_batch(&format!("CREATE TABLE \"{}\"({id}{})", entity.table, columns.join(", ")))?;
         }
         let shared = functions::install(&connection, clock, rng, entities, ids)?;
-        Ok(Self { connection, shared, clock, ids })
+        Ok(Self { connection, shared, clock })
     }
 
     /// Runs one statement of an author.

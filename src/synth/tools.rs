@@ -14,7 +14,7 @@ use super::blueprint::files::{ReturnFile, ToolFile};
 use super::model::{Item, Model, Place};
 use super::style::Ids;
 use super::variant::Variant;
-use super::words::{capitalised, humanise, plural, replace_words};
+use super::words::{capitalised, humanise, replace_words};
 use super::world::{Entity, Resolver};
 use crate::package::diagnostic::Code;
 use crate::package::files::At;
@@ -47,10 +47,6 @@ pub(crate) struct ToolOut {
 pub(crate) struct Paged {
     /// Name of the list in the result.
     pub list: String,
-    /// Rows of a page that doesn't say.
-    pub size: u32,
-    /// Most rows of a page.
-    pub size_max: u32,
 }
 
 /// A step as it will stand in `tools.yaml`.
@@ -235,9 +231,6 @@ fn tool(resolver: &mut Resolver<'_>, names: &Names<'_>, canonical: &str, item: &
     let (file, place) = (&item.value, &item.place);
     let about = resolver.text(place, file.about.line, &file.about);
     let about = names.replace(about.split_whitespace().collect::<Vec<_>>().join(" ").as_str());
-    if about.len() < 40 {
-        resolver.wrong(Code::BlueprintInvalid, place, file.about.line, format!("{canonical}: `about` is too short to tell an agent when to use the tool"));
-    }
     let name = names.tools.get(canonical).map_or(canonical, String::as_str).to_owned();
     let mut out = ToolOut {
         canonical: canonical.to_owned(),
@@ -397,9 +390,4 @@ impl ReturnOut {
         }
         Value::Object(member)
     }
-}
-
-/// Plural words of an entity, for messages.
-pub(crate) fn things(entity: &str) -> String {
-    humanise(&plural(entity))
 }

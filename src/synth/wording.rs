@@ -9,7 +9,7 @@ mod frames;
 mod slots;
 mod voices;
 
-pub(crate) use self::slots::{Formats, format_slot, formats};
+pub(crate) use self::slots::{Formats, format_slot};
 
 use self::clause::{Piece, is_conditional, tidy_act, tidy_ask};
 use super::rng::Rng;

@@ -85,16 +85,6 @@ impl Column {
             Kind::Number { .. } => "REAL",
         }
     }
-
-    /// Its JSON type.
-    pub(crate) fn json_type(&self, ids: Ids) -> &'static str {
-        match (&self.kind, self.sql_type(ids)) {
-            (Kind::Bool(_), _) => "boolean",
-            (_, "INTEGER") => "integer",
-            (_, "REAL") => "number",
-            _ => "string",
-        }
-    }
 }
 
 /// Type of an id.
@@ -265,7 +255,7 @@ impl<'r> Resolver<'r> {
             return None;
         };
         if let Kind::Text { values, .. } = &kind {
-            for pattern in values.iter().filter(|value| values.len() == 1 || value.contains('{')) {
+            for pattern in values.iter().filter(|value| value.contains('{')) {
                 if let Err(message) = lexicon::check(pattern) {
                     self.wrong(Code::BlueprintInvalid, place, line, format!("{entity}.{name}: {message}"));
                 }

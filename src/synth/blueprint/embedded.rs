@@ -8,9 +8,13 @@ macro_rules! texts {
 
 /// Blueprints by name.
 pub(super) const BLUEPRINTS: &[(&str, &str)] = texts!["blueprints":
+    auction_house cable_internet credit_card_issuer game_library home_sharing hotel_reservations
+    learning_platform mailbox mobile_carrier music_streaming online_marketplace retirement_savings
+    ride_hailing stock_trading_app table_booking team_chat video_subscription
 ];
 
 /// Modules by name.
 pub(super) const MODULES: &[(&str, &str)] = texts!["modules":
-    approvals comments favorites messages notifications reminders reviews sharing support_tickets tags
+    abuse_reports addresses approvals comments favorites gift_cards loyalty messages notifications
+    payment_methods reminders reviews sharing subscriptions support_tickets tags
 ];

@@ -563,6 +563,8 @@ pub struct IntentFile {
     pub otherwise: Texts,
     /// Whole requests.
     pub say: Vec<At<String>>,
+    /// Columns of `among` that the person decides, so that no observation need show them.
+    pub given: Texts,
     /// Never joined with others.
     pub alone: bool,
     /// How often, compared with others.

@@ -135,6 +135,10 @@ impl Scratch {
                     None if column.computed.is_some() => SqlValue::Null,
                     None => {
                         let owner = owner_of(entity, &row);
+                        if let Some(address) = address_of(column, entity, &row) {
+                            row.push(SqlValue::Text(address));
+                            continue;
+                        }
                         self.value(column, entities, number, owner).map_err(|err| (column.line, format!("{name}: {err}")))?
                     }
                 };
@@ -203,6 +207,37 @@ impl Scratch {
             Kind::Bool(probability) => SqlValue::Integer(i64::from(rng.chance(*probability))),
         })
     }
+}
+
+/// An e-mail address or user name after the person that the row is about, if it has one before this column.
+fn address_of(column: &Column, entity: &Entity, row: &[SqlValue]) -> Option<String> {
+    let generator = |column: &Column| match &column.kind {
+        Kind::Text { values, .. } if values.len() == 1 => Some(values[0].clone()),
+        _ => None,
+    };
+    let wanted = generator(column).filter(|_| column.null.is_none())?;
+    let person = entity.columns.values().zip(row).find(|(column, _)| generator(column).as_deref() == Some("person"));
+    let Some((_, SqlValue::Text(name))) = person else { return None };
+    let plain: Vec<String> = name.split_whitespace().map(ascii).collect();
+    match wanted.as_str() {
+        "email" => Some(format!("{}@example.org", plain.join("."))),
+        "username" => Some(plain.join("_")),
+        _ => None,
+    }
+}
+
+/// Lowercase letters of a name, without accents.
+fn ascii(name: &str) -> String {
+    const PLAIN: &[(&str, &str)] = &[
+        ("àáâãäåāăą", "a"), ("çćč", "c"), ("ďđð", "d"), ("èéêëēęě", "e"), ("ğ", "g"), ("ìíîïīı", "i"), ("łľ", "l"), ("ñńň", "n"),
+        ("òóôõöøōő", "o"), ("ř", "r"), ("śşšș", "s"), ("ťţț", "t"), ("ùúûüūůű", "u"), ("ýÿ", "y"), ("žźż", "z"), ("ß", "ss"), ("æ", "ae"), ("œ", "oe"), ("þ", "th"),
+    ];
+    let letter = |letter: char| match PLAIN.iter().find(|(accented, _)| accented.contains(letter)) {
+        Some((_, plain)) => (*plain).to_owned(),
+        None if letter.is_ascii_alphanumeric() => letter.to_string(),
+        None => String::new(),
+    };
+    name.to_lowercase().chars().map(letter).collect()
 }
 
 /// The owner that a row has so far.

@@ -238,7 +238,7 @@ impl Stage<'_> {
         if !is_id && super::text::plain(&value).len() > 1 && told.text.contains(&plain(&value)) {
             return literal;
         }
-        Err(format!("{value} (of ${column}) is neither in the text nor in an earlier observation: read it first"))
+        Err(format!("${column} is neither in the text nor in an earlier observation: read it first"))
     }
 
     /// Looks through further pages of the lists seen so far until a value shows.

@@ -264,7 +264,7 @@ impl<'p> Planner<'p> {
         let told = Told { columns: slots.iter().map(|slot| slot.column.clone()).collect(), text: said.join("\n") };
         let before = run.calls.len();
         self.stage.execute(run, intent, case, row, &told)?;
-        grounded(run, before, &slots, row)?;
+        grounded(run, before, &slots, row, &intent.given)?;
         let mut answers = Vec::new();
         for (kind, value) in &case.answer {
             answers.push(self.answer(run, intent, kind, value, row)?);
@@ -510,12 +510,15 @@ fn unique(slots: &BTreeSet<text::Slot>, row: &Row, among: &[Row], formats: &Form
 }
 
 /// Whether the agent can see what each slot says: in an observation, or as an argument that it passes on.
-fn grounded(run: &Run, before: usize, slots: &BTreeSet<text::Slot>, row: &Row) -> Result<(), String> {
-    for slot in slots {
+fn grounded(run: &Run, before: usize, slots: &BTreeSet<text::Slot>, row: &Row, given: &BTreeSet<String>) -> Result<(), String> {
+    for slot in slots.iter().filter(|slot| !given.contains(&slot.column)) {
         let Some(value) = row.get(&slot.column) else { continue };
         let passed = run.calls[before..].iter().any(|call| call.arguments.values().any(|argument| holds(argument, value)));
         if !passed && !shown(run, 0, value) {
-            return Err(format!("{{{}}} ({value}) is no argument and shows in no observation of the plan, so nobody could tell what it means", slot.column));
+            return Err(format!(
+                "{{{}}} is no argument and shows in no observation of the plan, so nobody could tell what it means; add the read that shows it, or `given: [{}]` if it is what the person decides",
+                slot.column, slot.column
+            ));
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Intents of a variant, and the rows of its data that they are about.
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
@@ -21,6 +23,8 @@ pub(super) struct Intent {
     pub otherwise: Vec<String>,
     pub say: Vec<String>,
     pub alone: bool,
+    /// Columns that the person decides: no observation need show them.
+    pub given: BTreeSet<String>,
     pub weight: u32,
     pub place: Place,
 }
@@ -112,8 +116,10 @@ fn intent(resolver: &mut Resolver<'_>, name: &str, item: &Item<super::super::blu
         let (low, high) = spec.size.unwrap_or((2, 5));
         (set.clone(), (resolver.sql(place, spec.sql.line, &spec.sql), low, high))
     });
+    let given = given(&file.given.0, &cases, file.sets.values().map(|set| set.sql.as_str()));
     Intent {
         name: name.to_owned(),
+        given,
         rule: file.rule.is_some(),
         sets: sets.collect(),
         among: resolver.sql(place, file.among.line, &file.among),
@@ -126,6 +132,39 @@ fn intent(resolver: &mut Resolver<'_>, name: &str, item: &Item<super::super::blu
         weight: file.weight.unwrap_or(1),
         place: place.clone(),
     }
+}
+
+/// Columns that are named as given, that some case passes on as an argument, or that bound a set: it is the person who
+/// decides what they are, and in another case of the intent nothing may show them.
+fn given<'s>(named: &[String], cases: &[Case], sets: impl Iterator<Item = &'s str>) -> BTreeSet<String> {
+    let mut given: BTreeSet<String> = named.iter().cloned().collect();
+    fn of_value(value: &Value, given: &mut BTreeSet<String>) {
+        match value {
+            Value::String(text) => given.extend(text.strip_prefix('$').map(str::to_owned)),
+            Value::Array(elements) => elements.iter().for_each(|element| of_value(element, given)),
+            Value::Object(members) => members.values().for_each(|member| of_value(member, given)),
+            _ => {}
+        }
+    }
+    fn of_steps(steps: &[PlanStep], given: &mut BTreeSet<String>) {
+        for step in steps {
+            match step {
+                PlanStep::Call { arguments, .. } => arguments.values().for_each(|value| of_value(value, given)),
+                PlanStep::Each { steps, .. } => of_steps(steps, given),
+            }
+        }
+    }
+    for case in cases {
+        of_steps(&case.calls, &mut given);
+        if let Some((_, arguments, _)) = &case.refused {
+            arguments.values().for_each(|value| of_value(value, &mut given));
+        }
+    }
+    for sql in sets {
+        let names = sql.split(':').skip(1);
+        given.extend(names.map(|rest| rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect::<String>()));
+    }
+    given
 }
 
 fn one_line(text: &str) -> String {

@@ -50,7 +50,16 @@ pub(super) fn fill(text: &str, row: &Row, formats: &Formats) -> Result<String, S
         end = whole.end();
     }
     out.push_str(&text[end..]);
-    Ok(out)
+    Ok(numbered(&out))
+}
+
+/// `2 night(s)` as `2 nights`, `1 night(s)` as `1 night`.
+fn numbered(text: &str) -> String {
+    static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\b(\d+) ([\w-]+)\(s\)").unwrap_or_else(|err| unreachable!("a pattern of ours doesn't compile: {err}"))
+    });
+    let noun = |found: &regex::Captures<'_>| format!("{} {}{}", &found[1], &found[2], if &found[1] == "1" { "" } else { "s" });
+    COUNTED.replace_all(text, noun).into_owned()
 }
 
 /// A JSON value as a person would write it.

@@ -65,8 +65,7 @@ impl ToolOut {
             let out = ReturnOut { shape: "value", sql, value_type: Some("boolean".to_owned()), ..ReturnOut::default() };
             self.returns.insert("has_more".to_owned(), out);
         }
-        let style = &resolver.variant.style;
-        self.paged = Some(Paged { list: named, size: style.page_default, size_max: style.page_max });
+        self.paged = Some(Paged { list: named });
     }
 
     fn put(&mut self, name: &str, property: Value) {
