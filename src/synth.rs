@@ -84,7 +84,7 @@ pub struct Synthesized {
 }
 
 /// How a case of an intent fared in a variant.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
 pub struct CaseSummary {
     /// The intent and the number of its case.
     pub name: String,
@@ -104,7 +104,14 @@ impl From<CaseReport> for CaseSummary {
     fn from(report: CaseReport) -> Self {
         let mut reasons: Vec<(String, usize)> = report.reasons.into_iter().collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        Self { name: report.name, rows: report.rows, tried: report.tried, worked: report.worked, used: report.used, reasons }
+        Self {
+            name: report.name,
+            rows: report.rows,
+            tried: report.tried,
+            worked: report.worked,
+            used: report.used,
+            reasons,
+        }
     }
 }
 
@@ -113,7 +120,11 @@ impl Synthesizer {
     ///
     /// # Errors
     /// The folder can't be read.
-    pub fn new(folder: Option<&std::path::Path>, only: &[String], seed: u64) -> std::io::Result<(Self, Vec<Diagnostic>)> {
+    pub fn new(
+        folder: Option<&std::path::Path>,
+        only: &[String],
+        seed: u64,
+    ) -> std::io::Result<(Self, Vec<Diagnostic>)> {
         let library = match folder {
             Some(folder) => Library::of_folder(folder)?,
             None => Library::embedded(),
@@ -150,7 +161,12 @@ impl Synthesizer {
                         orders.push(Order { model: index, variant, name });
                     }
                     Err(message) => {
-                        findings.push(Diagnostic::new(Code::BlueprintSize, &model.file, 1, format!("{}: {message}", model.name)));
+                        findings.push(Diagnostic::new(
+                            Code::BlueprintSize,
+                            &model.file,
+                            1,
+                            format!("{}: {message}", model.name),
+                        ));
                         break;
                     }
                 }
@@ -164,7 +180,14 @@ impl Synthesizer {
         let model = &self.models[order.model];
         let compiled = compile::compile(model, &order.variant);
         let mut findings = compiled.findings.clone();
-        let mut made = Synthesized { name: order.name.clone(), files: Vec::new(), findings: Vec::new(), cases: Vec::new(), tasks: 0, tools: compiled.tools.len() };
+        let mut made = Synthesized {
+            name: order.name.clone(),
+            files: Vec::new(),
+            findings: Vec::new(),
+            cases: Vec::new(),
+            tasks: 0,
+            tools: compiled.tools.len(),
+        };
         let first = compiled.first_actor();
         let bare = load(&compiled, &first, "[]\n", &mut findings, model);
         let mut tasks = Vec::new();
@@ -176,10 +199,18 @@ impl Synthesizer {
             default_actor = planned.default_actor;
             for (goal, name) in planned.goals.iter().zip(plan::names(&planned.goals)) {
                 tasks.push(goal.to_value(&name, &default_actor));
-                origins.insert(name, json!({"intents": goal.intents, "own_rule": goal.own_rule, "kind": goal.kind.as_str()}));
+                origins.insert(
+                    name,
+                    json!({"intents": goal.intents, "own_rule": goal.own_rule, "kind": goal.kind.as_str()}),
+                );
             }
             if planned.goals.len() < plan::TASKS {
-                let message = format!("{}: only {} of {} tasks could be planned; `envfarm synth --report` says why", order.name, planned.goals.len(), plan::TASKS);
+                let message = format!(
+                    "{}: only {} of {} tasks could be planned; `envfarm synth --report` says why",
+                    order.name,
+                    planned.goals.len(),
+                    plan::TASKS
+                );
                 findings.push(Diagnostic::new(Code::BlueprintTasks, &model.file, 1, message));
             }
             made.cases = planned.report.into_iter().map(CaseSummary::from).collect();
@@ -199,8 +230,10 @@ impl Synthesizer {
     }
 
     fn origin(&self, model: &Model, variant: &Variant, compiled: &Compiled, tasks: Map<String, Value>) -> String {
-        let features: Vec<&String> = variant.filling.features.iter().filter(|name| !model.modules.contains_key(*name)).collect();
-        let modules: BTreeSet<&String> = variant.filling.features.iter().filter_map(|name| model.modules.get(name)).collect();
+        let features: Vec<&String> =
+            variant.filling.features.iter().filter(|name| !model.modules.contains_key(*name)).collect();
+        let modules: BTreeSet<&String> =
+            variant.filling.features.iter().filter_map(|name| model.modules.get(name)).collect();
         let tools: Map<String, Value> = compiled
             .tools
             .iter()
@@ -225,7 +258,12 @@ impl Synthesizer {
 }
 
 /// Draws variants until one differs enough in its tool names from those before it.
-fn distinct_variant(model: &Model, number: u32, rng: &Rng, before: &mut Vec<BTreeSet<String>>) -> Result<Variant, String> {
+fn distinct_variant(
+    model: &Model,
+    number: u32,
+    rng: &Rng,
+    before: &mut Vec<BTreeSet<String>>,
+) -> Result<Variant, String> {
     let mut last = None;
     for attempt in 0..DRAWS_MAX {
         let variant = Variant::draw(model, number, attempt, rng)?;
@@ -270,7 +308,13 @@ impl Compiled {
 }
 
 /// Loads a compiled variant with these tasks; findings are placed in the blueprint.
-fn load(compiled: &Compiled, actor: &Value, tasks: &str, findings: &mut Vec<Diagnostic>, model: &Model) -> Option<Arc<Environment>> {
+fn load(
+    compiled: &Compiled,
+    actor: &Value,
+    tasks: &str,
+    findings: &mut Vec<Diagnostic>,
+    model: &Model,
+) -> Option<Arc<Environment>> {
     let texts = package::Texts {
         environment: compiled.environment_for(actor),
         schema: compiled.schema.clone(),
@@ -354,7 +398,11 @@ fn prove(compiled: &Compiled, bare: &Environment, goals: &[Goal]) -> Vec<Result<
             let early = found.iter().find(|finding| finding.message.starts_with(&format!("{name}:")));
             let first = early.cloned().or_else(|| proof::check_task(&environment, name).into_iter().next());
             match first {
-                Some(finding) => Err(format!("{}: {}", finding.code.as_str(), finding.message.trim_start_matches(name.as_str()).trim_start_matches(": "))),
+                Some(finding) => Err(format!(
+                    "{}: {}",
+                    finding.code.as_str(),
+                    finding.message.trim_start_matches(name.as_str()).trim_start_matches(": ")
+                )),
                 None => Ok(()),
             }
         })

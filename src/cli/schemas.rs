@@ -7,9 +7,10 @@ use clap::Args;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
-use super::{Failure, check, export, print, replay, solve, top, verify};
+use super::{Failure, check, export, print, replay, solve, synth, top, verify};
 use crate::http;
 use crate::package::files::{EnvironmentFile, TaskFile, ToolFile};
+use crate::synth::blueprint::files::BlueprintFile;
 use crate::trajectory;
 
 const EXAMPLES: &str = "Examples:
@@ -46,11 +47,16 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("environment.json", schema::<EnvironmentFile>("environment.yaml of a package")),
         ("tools.json", schema::<Vec<ToolFile>>("tools.yaml of a package")),
         ("tasks.json", schema::<Vec<TaskFile>>("tasks.yaml of a package")),
+        (
+            "blueprint.json",
+            schema::<BlueprintFile>("A blueprint or a module of one, from which envfarm synth makes packages"),
+        ),
         ("trajectory.json", schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines")),
         ("openapi.json", http::openapi::document()),
         ("check.json", schema::<check::Report>("Output of envfarm check --json")),
         ("solve.json", schema::<solve::Solutions>("Output of envfarm solve --json")),
         ("verify.json", schema::<verify::Verification>("Output of envfarm verify --json")),
+        ("synth.json", schema::<synth::Report>("Output of envfarm synth --json")),
         ("replay.json", schema::<replay::Replays>("Output of envfarm replay --json")),
         ("top.json", schema::<top::View>("Output of envfarm top --once --json")),
         ("export_openai.json", schema::<export::Conversation<'_>>("One line of envfarm export --format openai")),

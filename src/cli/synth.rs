@@ -13,7 +13,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::manifest::Manifest;
-use self::report::Report;
+pub(super) use self::report::Report;
 use super::{Failure, print};
 use crate::synth::{Order, Synthesized, Synthesizer};
 
@@ -99,7 +99,9 @@ fn make_all(
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let jobs = options.jobs.map_or(cores, NonZero::get).min(open.len().max(1));
     let progress = ProgressBar::new(orders.len() as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:24.cyan} {pos}/{len} environments  {elapsed}, {eta} left  {wide_msg}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:24.cyan} {pos}/{len} environments  {elapsed}, {eta} left  {wide_msg}")
+    {
         progress.set_style(style);
     }
     progress.set_position(done.len() as u64);

@@ -23,6 +23,9 @@ pub(crate) const ANSWER_LENGTH_MAX: usize = 300;
 /// Most words of a name that is told apart from others.
 const PHRASE_WORDS_MAX: usize = 10;
 
+/// Fewest digits of a name without letters, as a telephone number or a postcode is one.
+const NUMERAL_DIGITS_MIN: usize = 5;
+
 /// A day; without a year where the text gives none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Day {
@@ -123,7 +126,10 @@ impl Key {
         let known = normal(known);
         let longer = phrases(&known).filter(|phrase| self.is_longer(phrase));
         let known: HashSet<String> = phrases(&mask(&known, self)).chain(longer).collect();
-        let nameable = |text: &String| text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
+        let nameable = |text: &String| {
+            let letters = text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
+            letters || text.chars().filter(char::is_ascii_digit).count() >= NUMERAL_DIGITS_MIN
+        };
         let mut others = std::mem::take(&mut self.others);
         others.retain(|text| nameable(text) && !self.wants(text) && !known.contains(text));
         self.others = others;

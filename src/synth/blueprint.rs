@@ -67,8 +67,7 @@ impl Library {
             file: format!("{folder}/{name}.yaml"),
             text: text.to_owned(),
         };
-        let blueprints =
-            embedded::BLUEPRINTS.iter().map(|(name, text)| source("blueprints", name, text)).collect();
+        let blueprints = embedded::BLUEPRINTS.iter().map(|(name, text)| source("blueprints", name, text)).collect();
         let modules = embedded::MODULES.iter();
         let modules = modules.map(|(name, text)| ((*name).to_owned(), source("modules", name, text))).collect();
         Self { blueprints, modules }

@@ -106,7 +106,13 @@ fn environment(
     let model = resolver.model;
     let header = &model.header;
     let place = super::model::Place { file: model.file.clone(), line: 1, module: None };
-    let missing = [("summary", header.summary.is_empty()), ("domain", header.domain.is_empty()), ("about", header.about.is_empty()), ("actor", header.actor.is_empty()), ("title", header.title.0.is_empty())];
+    let missing = [
+        ("summary", header.summary.is_empty()),
+        ("domain", header.domain.is_empty()),
+        ("about", header.about.is_empty()),
+        ("actor", header.actor.is_empty()),
+        ("title", header.title.0.is_empty()),
+    ];
     for (key, _) in missing.iter().filter(|(_, missing)| *missing) {
         resolver.wrong(Code::BlueprintInvalid, &place, 1, format!("`{key}` is missing"));
     }
@@ -124,15 +130,19 @@ fn environment(
     file.insert("instructions".to_owned(), Value::from(format!("{}\n", lines.join("\n"))));
     file.insert("clock".to_owned(), Value::from(clock.text()));
     file.insert("actors".to_owned(), actors(resolver, entities, &place));
-    let private: Map<String, Value> = entities.values().filter_map(|entity| {
-        let own = entity.private.clone()?;
-        let entry = entity.owner.clone().filter(|owner| own == format!("{owner} = :actor")).unwrap_or(own);
-        Some((entity.table.clone(), Value::from(entry)))
-    }).collect();
+    let private: Map<String, Value> = entities
+        .values()
+        .filter_map(|entity| {
+            let own = entity.private.clone()?;
+            let entry = entity.owner.clone().filter(|owner| own == format!("{owner} = :actor")).unwrap_or(own);
+            Some((entity.table.clone(), Value::from(entry)))
+        })
+        .collect();
     if !private.is_empty() {
         file.insert("private".to_owned(), Value::Object(private));
     }
-    let history: Vec<&str> = entities.values().filter(|entity| entity.history).map(|entity| entity.table.as_str()).collect();
+    let history: Vec<&str> =
+        entities.values().filter(|entity| entity.history).map(|entity| entity.table.as_str()).collect();
     if !history.is_empty() {
         file.insert("history".to_owned(), json!(history));
     }
@@ -149,7 +159,12 @@ fn actors(resolver: &mut Resolver<'_>, entities: &IndexMap<String, Entity>, plac
     let actor = header.actor.value.clone();
     let Some(entity) = entities.get(&actor) else {
         let line = header.actor.line;
-        resolver.wrong(Code::BlueprintReference, place, line, format!("`actor` names the entity {actor}, which doesn't exist"));
+        resolver.wrong(
+            Code::BlueprintReference,
+            place,
+            line,
+            format!("`actor` names the entity {actor}, which doesn't exist"),
+        );
         return Value::Null;
     };
     let label = entity.label.clone().unwrap_or_else(|| "id".to_owned());

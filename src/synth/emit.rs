@@ -131,8 +131,11 @@ fn scalar_text(text: &str, in_flow: bool) -> String {
         "" | "null" | "~" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" | ".nan" | ".inf" | "-.inf"
     );
     let first = text.chars().next().unwrap_or(' ');
-    let risky_start = !(first.is_ascii_alphabetic() || first == '_' || first == '$' || first == '(' || !first.is_ascii()) || first.is_whitespace();
-    let risky_inside = text.contains(": ") || text.contains(" #") || text.ends_with([':', ' ']) || text.chars().any(char::is_control);
+    let risky_start =
+        !(first.is_ascii_alphabetic() || first == '_' || first == '$' || first == '(' || !first.is_ascii())
+            || first.is_whitespace();
+    let risky_inside =
+        text.contains(": ") || text.contains(" #") || text.ends_with([':', ' ']) || text.chars().any(char::is_control);
     let risky_flow = in_flow && text.contains([',', '[', ']', '{', '}', ':', '"', '\'', '#']);
     if reserved || risky_start || risky_inside || risky_flow {
         return Value::from(text).to_string();

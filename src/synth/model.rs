@@ -172,7 +172,10 @@ impl Model {
             let from = tool.from.as_ref().map(|from| from.trim().to_owned()).unwrap_or_default();
             tool.list.is_some() && from.split_whitespace().next() == Some(table)
         };
-        self.tools.iter().find(|(_, item)| lists(&item.value) && item.condition.is_empty()).map(|(name, _)| name.clone())
+        self.tools
+            .iter()
+            .find(|(_, item)| lists(&item.value) && item.condition.is_empty())
+            .map(|(name, _)| name.clone())
     }
 
     /// Adds the items of a file.
@@ -202,7 +205,9 @@ impl Model {
         taker.map(&mut self.intents, &file.intents, "intent", |intent| &intent.condition.0);
         for statement in &file.data {
             let data = match &statement.value {
-                TextOr::Text(run) => DataFile { condition: super::blueprint::files::Texts::default(), run: run.clone() },
+                TextOr::Text(run) => {
+                    DataFile { condition: super::blueprint::files::Texts::default(), run: run.clone() }
+                }
                 TextOr::Full(data) => data.clone(),
             };
             let condition = data.condition.0.clone();

@@ -117,7 +117,12 @@ pub(crate) fn names(goals: &[Goal]) -> Vec<String> {
     for goal in goals {
         let mut name = goal.intents.join("_then_");
         if name.len() > LENGTH_MAX {
-            name = goal.intents.iter().map(|intent| intent.split('_').take(2).collect::<Vec<_>>().join("_")).collect::<Vec<_>>().join("_then_");
+            name = goal
+                .intents
+                .iter()
+                .map(|intent| intent.split('_').take(2).collect::<Vec<_>>().join("_"))
+                .collect::<Vec<_>>()
+                .join("_then_");
         }
         name.truncate(LENGTH_MAX);
         let base = name.trim_matches('_').to_owned();

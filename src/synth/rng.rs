@@ -18,9 +18,9 @@ impl Rng {
     /// A stream of its own for the part of this name.
     pub(crate) fn fork(&self, name: &str) -> Self {
         // FNV-1a over the name: any fixed hash does, and the standard library's may change.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         Self { state: mix(self.state ^ hash) }
     }
 
@@ -42,7 +42,7 @@ impl Rng {
             return low;
         }
         let span = u128::from(high.abs_diff(low)) + 1;
-        low.wrapping_add((u128::from(self.draw()) * span >> 64) as i64)
+        low.wrapping_add(((u128::from(self.draw()) * span) >> 64) as i64)
     }
 
     /// A number from 0 to 1, 1 excluded.

@@ -201,7 +201,13 @@ fn get(
         resolver.wrong(Code::BlueprintInvalid, place, entity.line, "a get tool needs `row`: the columns it shows");
     }
     let types = types(resolver, place, entities, &row, &from, &file.types);
-    Get { entity: entity.value.clone(), row, from, types, json: file.json.iter().map(|name| name.value.clone()).collect() }
+    Get {
+        entity: entity.value.clone(),
+        row,
+        from,
+        types,
+        json: file.json.iter().map(|name| name.value.clone()).collect(),
+    }
 }
 
 /// Types as written, and those of plain boolean columns.
@@ -247,7 +253,8 @@ fn tool(resolver: &mut Resolver<'_>, names: &Names<'_>, canonical: &str, item: &
         paged: None,
         place: place.clone(),
     };
-    let private = |table: &String| names.entities.values().any(|entity| entity.table == *table && entity.private.is_some());
+    let private =
+        |table: &String| names.entities.values().any(|entity| entity.table == *table && entity.private.is_some());
     out.crosses = file.crosses.0.iter().filter(|table| private(table)).cloned().collect();
     if let Some(right) = &file.who {
         out.right(resolver, right, None);
@@ -283,15 +290,34 @@ fn tool(resolver: &mut Resolver<'_>, names: &Names<'_>, canonical: &str, item: &
 
 impl ToolOut {
     /// The row of a get tool as a member of this tool's result, named after the entity.
-    fn member_of_get(&mut self, resolver: &mut Resolver<'_>, names: &Names<'_>, member: &str, canonical: &str, line: usize) {
+    fn member_of_get(
+        &mut self,
+        resolver: &mut Resolver<'_>,
+        names: &Names<'_>,
+        member: &str,
+        canonical: &str,
+        line: usize,
+    ) {
         let Some(get) = names.gets.get(canonical) else {
             let place = self.place.clone();
-            resolver.wrong(Code::BlueprintReference, &place, line, format!("{}: {canonical} is no get tool of this variant", self.canonical));
+            resolver.wrong(
+                Code::BlueprintReference,
+                &place,
+                line,
+                format!("{}: {canonical} is no get tool of this variant", self.canonical),
+            );
             return;
         };
-        let main = sql::aliases(&get.from, names.entities).first().map_or(String::new(), |(alias, _)| format!("{alias}."));
+        let main =
+            sql::aliases(&get.from, names.entities).first().map_or(String::new(), |(alias, _)| format!("{alias}."));
         let member_sql = format!("SELECT {} FROM {} WHERE {main}id = :{}_id", get.row, get.from, get.entity);
-        let out = ReturnOut { shape: "row", sql: member_sql, types: get.types.clone(), json: get.json.clone(), ..ReturnOut::default() };
+        let out = ReturnOut {
+            shape: "row",
+            sql: member_sql,
+            types: get.types.clone(),
+            json: get.json.clone(),
+            ..ReturnOut::default()
+        };
         self.returns.insert(member.to_owned(), out);
     }
 
@@ -301,8 +327,14 @@ impl ToolOut {
         }
         let place = self.place.clone();
         let shapes = [("row", &spec.row), ("rows", &spec.rows), ("value", &spec.value)];
-        let Some((shape, text)) = shapes.iter().find_map(|(shape, text)| text.as_ref().map(|text| (*shape, text))) else {
-            resolver.wrong(Code::BlueprintInvalid, &place, line, format!("{}: {member} has none of row, rows and value", self.canonical));
+        let Some((shape, text)) = shapes.iter().find_map(|(shape, text)| text.as_ref().map(|text| (*shape, text)))
+        else {
+            resolver.wrong(
+                Code::BlueprintInvalid,
+                &place,
+                line,
+                format!("{}: {member} has none of row, rows and value", self.canonical),
+            );
             return;
         };
         let statement = resolver.sql(&place, text.line, text);
@@ -311,14 +343,17 @@ impl ToolOut {
             Some((list, from)) if shape != "value" => types(resolver, &place, names.entities, list, from, &spec.types),
             _ => spec.types.iter().map(|(name, kind)| (name.clone(), kind.value.clone())).collect(),
         };
-        self.returns.insert(member.to_owned(), ReturnOut {
-            shape,
-            sql: statement,
-            optional: spec.optional,
-            json: spec.json.iter().map(|name| name.value.clone()).collect(),
-            types,
-            value_type: spec.value_type.as_ref().map(|kind| kind.value.clone()),
-        });
+        self.returns.insert(
+            member.to_owned(),
+            ReturnOut {
+                shape,
+                sql: statement,
+                optional: spec.optional,
+                json: spec.json.iter().map(|name| name.value.clone()).collect(),
+                types,
+                value_type: spec.value_type.as_ref().map(|kind| kind.value.clone()),
+            },
+        );
     }
 
     fn returned(&mut self, resolver: &mut Resolver<'_>, names: &Names<'_>, file: &ToolFile) {
@@ -337,14 +372,16 @@ impl ToolOut {
         if !self.required.is_empty() {
             schema["required"] = json!(self.required);
         }
-        let mut tool = json!({"name": self.name, "title": self.title, "description": self.description, "inputSchema": schema});
+        let mut tool =
+            json!({"name": self.name, "title": self.title, "description": self.description, "inputSchema": schema});
         if !self.crosses.is_empty() {
             tool["crosses"] = json!(self.crosses);
         }
         if !self.steps.is_empty() {
             tool["program"] = self.steps.iter().map(StepOut::to_value).collect();
         }
-        let returns: Map<String, Value> = self.returns.iter().map(|(name, member)| (name.clone(), member.to_value())).collect();
+        let returns: Map<String, Value> =
+            self.returns.iter().map(|(name, member)| (name.clone(), member.to_value())).collect();
         tool["returns"] = Value::Object(returns);
         tool
     }

@@ -158,7 +158,12 @@ impl<'r> Resolver<'r> {
         for feature in condition {
             let name = feature.strip_prefix('!').unwrap_or(feature);
             if !self.variant.filling.known.contains(name) {
-                self.wrong(Code::BlueprintReference, place, 0, format!("`if:` names the feature {name}, which doesn't exist"));
+                self.wrong(
+                    Code::BlueprintReference,
+                    place,
+                    0,
+                    format!("`if:` names the feature {name}, which doesn't exist"),
+                );
             }
         }
     }
@@ -173,6 +178,13 @@ impl<'r> Resolver<'r> {
             {
                 columns.insert(column_name.clone(), column);
             }
+        }
+        if let Some(catalog) = &file.catalog {
+            let told = |name: &String| file.columns.contains_key(name) || columns.contains_key(name);
+            let new: Vec<_> = catalog.columns.iter().enumerate().filter(|(_, column)| !told(column)).collect();
+            let inferred =
+                new.into_iter().map(|(index, name)| (name.clone(), catalog_column(catalog, index, place.line)));
+            columns.extend(inferred.collect::<Vec<_>>());
         }
         let has = |column: &String| columns.contains_key(column);
         let lists = |lists: &[Vec<String>]| lists.iter().filter(|list| list.iter().all(has)).cloned().collect();
@@ -235,13 +247,23 @@ impl<'r> Resolver<'r> {
                 let message = format!("{name}: `per` names {entity}: it needs an entity above with a `ref` to it here");
                 self.wrong(Code::BlueprintReference, place, per.line, message);
             } else {
-                self.wrong(Code::BlueprintInvalid, place, per.line, format!("{name}: write `per` as {{entity: [1, 3]}}"));
+                self.wrong(
+                    Code::BlueprintInvalid,
+                    place,
+                    per.line,
+                    format!("{name}: write `per` as {{entity: [1, 3]}}"),
+                );
             }
             return Amount::Rows(0, 0);
         }
         let (low, high) = file.rows.unwrap_or((0, 0));
         if file.rows.is_none() {
-            self.wrong(Code::BlueprintInvalid, place, 0, format!("{name} has none of rows, catalog and per; write rows: [0, 0] for none"));
+            self.wrong(
+                Code::BlueprintInvalid,
+                place,
+                0,
+                format!("{name} has none of rows, catalog and per; write rows: [0, 0] for none"),
+            );
         }
         Amount::Rows(low, high)
     }
@@ -250,7 +272,9 @@ impl<'r> Resolver<'r> {
         let kinds = self.kinds(file, place, line);
         let count = kinds.len();
         let Some(kind) = kinds.into_iter().next().filter(|_| count == 1) else {
-            let message = format!("{entity}.{name} has {count} kinds; a column is one of ref, text, enum, int, number, money, date, time, bool");
+            let message = format!(
+                "{entity}.{name} has {count} kinds; a column is one of ref, text, enum, int, number, money, date, time, bool"
+            );
             self.wrong(Code::BlueprintInvalid, place, line, message);
             return None;
         };
@@ -331,17 +355,52 @@ impl<'r> Resolver<'r> {
                 if let Kind::Ref { entity: to, .. } = &column.kind
                     && !entities.contains_key(to)
                 {
-                    let exists = if self.model.entities.contains_key(to) { "is missing in some variants: give the column the same `if:`" } else { "doesn't exist" };
-                    self.wrong(Code::BlueprintReference, &entity.place, column.line, format!("{}.{name} refers to the entity {to}, which {exists}", entity.name));
+                    let exists = if self.model.entities.contains_key(to) {
+                        "is missing in some variants: give the column the same `if:`"
+                    } else {
+                        "doesn't exist"
+                    };
+                    self.wrong(
+                        Code::BlueprintReference,
+                        &entity.place,
+                        column.line,
+                        format!("{}.{name} refers to the entity {to}, which {exists}", entity.name),
+                    );
                 }
             }
             if let Some(owner) = &entity.owner
                 && !entity.columns.contains_key(owner)
             {
-                self.wrong(Code::BlueprintReference, &entity.place, 0, format!("{}: owner names the column {owner}, which doesn't exist", entity.name));
+                self.wrong(
+                    Code::BlueprintReference,
+                    &entity.place,
+                    0,
+                    format!("{}: owner names the column {owner}, which doesn't exist", entity.name),
+                );
             }
         }
     }
+}
+
+/// A column that only a catalog names: its kind is seen from the values.
+fn catalog_column(catalog: &CatalogFile, index: usize, line: usize) -> Column {
+    let values: Vec<&Value> = catalog.rows.iter().filter_map(|row| row.get(index)).collect();
+    let all = |is: fn(&Value) -> bool| values.iter().all(|value| value.is_null() || is(value));
+    let whole = || values.iter().filter_map(|value| value.as_i64());
+    let bounds = (whole().min().unwrap_or_default(), whole().max().unwrap_or_default());
+    let kind = if all(Value::is_boolean) {
+        Kind::Bool(0.5)
+    } else if all(Value::is_i64) && catalog.columns[index].ends_with("_cents") {
+        Kind::Money { low: bounds.0, high: bounds.1, step: 5 }
+    } else if all(Value::is_i64) {
+        Kind::Int(bounds.0, bounds.1)
+    } else if all(Value::is_number) {
+        Kind::Number { low: 0.0, high: 0.0, digits: 2 }
+    } else {
+        Kind::Text { values: Vec::new(), max: TEXT_LENGTH_MAX }
+    };
+    let null = values.iter().any(|value| value.is_null()).then_some(0.0);
+    Column { kind, null, unique: false, default: None, computed: None, line }
 }
 
 /// `datetime(...)` as packages write timestamps: with T and Z, so that texts compare as times do.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cli"],
-    &["http"],
+    &["http", "synth"],
     &["mcp", "proof"],
     &["farm"],
     &["episode"],

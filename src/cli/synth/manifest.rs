@@ -49,7 +49,11 @@ impl Manifest {
         }
         let before: Option<Self> = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
         if before.as_ref() != Some(self) {
-            let why = if before.is_some() { "holds a set made with another count, seed or other blueprints" } else { "isn't empty" };
+            let why = if before.is_some() {
+                "holds a set made with another count, seed or other blueprints"
+            } else {
+                "isn't empty"
+            };
             return Err(Failure::usage(format!("{shown} {why}; name a new or empty folder")));
         }
         for partial in names.iter().filter(|name| name.ends_with(PARTIAL)) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Options;
@@ -13,13 +14,18 @@ use crate::synth::{CaseSummary, Synthesized};
 /// Reasons shown for a case.
 const REASONS_SHOWN_MAX: usize = 3;
 
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::cli) struct Report {
+    /// Environments in the folder.
     environments: usize,
+    /// Of these, those made by this run.
     made: usize,
+    /// Tools of those made.
     tools: usize,
+    /// Tasks of those made.
     tasks: usize,
     findings: Vec<Counted>,
+    /// With `--report`: how each case of each intent fared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     intents: Vec<IntentReport>,
     #[serde(skip)]
@@ -27,7 +33,7 @@ pub(super) struct Report {
 }
 
 /// A finding with how many variants have it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Counted {
     #[serde(flatten)]
     finding: Diagnostic,
@@ -35,7 +41,7 @@ struct Counted {
 }
 
 /// An intent's case over all variants of its blueprint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct IntentReport {
     blueprint: String,
     #[serde(flatten)]
@@ -88,7 +94,8 @@ impl Report {
     fn add(&mut self, finding: Diagnostic) {
         // What stands in brackets differs between variants: places of the compiled file.
         let essence = |finding: &Diagnostic| {
-            let message = finding.message.rsplit_once(" (").map_or(finding.message.as_str(), |(head, _)| head).to_owned();
+            let message =
+                finding.message.rsplit_once(" (").map_or(finding.message.as_str(), |(head, _)| head).to_owned();
             (finding.code, finding.file.clone(), finding.line, message)
         };
         let new = essence(&finding);
@@ -113,14 +120,28 @@ impl Report {
             let finding = &counted.finding;
             let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
             // Writing to a text can't fail.
-            let _ = writeln!(text, "{}{line}: {}: {} [{} x]\n    hint: {}", finding.file, finding.code.as_str(), finding.message, counted.variants, finding.hint);
+            let _ = writeln!(
+                text,
+                "{}{line}: {}: {} [{} x]\n    hint: {}",
+                finding.file,
+                finding.code.as_str(),
+                finding.message,
+                counted.variants,
+                finding.hint
+            );
         }
         for intent in &self.intents {
             let summary = &intent.summary;
             let _ = writeln!(
                 text,
                 "{} {}: {} rows in {} variants, {} of {} plans worked, {} tasks",
-                intent.blueprint, summary.name, summary.rows, intent.variants, summary.worked, summary.tried, summary.used
+                intent.blueprint,
+                summary.name,
+                summary.rows,
+                intent.variants,
+                summary.worked,
+                summary.tried,
+                summary.used
             );
             let mut reasons = summary.reasons.clone();
             reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

@@ -8,9 +8,12 @@ macro_rules! texts {
 
 /// Blueprints by name.
 pub(super) const BLUEPRINTS: &[(&str, &str)] = texts!["blueprints":
-    auction_house cable_internet credit_card_issuer game_library home_sharing hotel_reservations
-    learning_platform mailbox mobile_carrier music_streaming online_marketplace retirement_savings
-    ride_hailing stock_trading_app table_booking team_chat video_subscription
+    auction_house brokerage_accounts cable_internet code_host craft_shop credit_card_issuer devops_pipelines
+    document_library everyday_banking game_library grocery_pickup hardware_store home_sharing
+    hotel_reservations identity_access job_board learning_platform login_verification mailbox meal_delivery
+    meeting_scheduler merchant_storefront mobile_carrier mortgage_servicing music_streaming office_documents
+    online_marketplace pharmacy retirement_savings ride_hailing shared_calendar stock_trading_app
+    table_booking team_chat video_subscription wealth_banking
 ];
 
 /// Modules by name.

@@ -117,7 +117,7 @@ pub(super) fn install(
         Ok(lock(&own).between(low, high))
     })?;
     let own = Arc::clone(&shared.rng);
-    connection.create_scalar_function("chance", 1, flags, move |call| {
+    connection.create_scalar_function("chance", -1, flags, move |call| {
         let probability: f64 = call.get(0)?;
         Ok(i64::from(lock(&own).chance(probability)))
     })?;

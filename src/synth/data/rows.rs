@@ -31,14 +31,21 @@ impl Scratch {
     pub(super) fn fill(&self, resolver: &mut Resolver<'_>, entity: &Entity, entities: &IndexMap<String, Entity>) {
         let given = match self.given(entity, entities) {
             Ok(given) => given,
-            Err(message) => return resolver.wrong(Code::BlueprintSql, &entity.place, 0, format!("{}: {message}", entity.name)),
+            Err(message) => {
+                return resolver.wrong(Code::BlueprintSql, &entity.place, 0, format!("{}: {message}", entity.name));
+            }
         };
         let mut drawn = Drawn::default();
         for (number, given) in given.into_iter().take(ROWS_MAX).enumerate() {
             match self.draw(entity, entities, &given, number, &mut drawn) {
                 Ok(Some(row)) => {
                     if let Err(err) = self.insert(entity, &row) {
-                        resolver.wrong(Code::BlueprintSql, &entity.place, 0, format!("{}: {}", entity.name, plain(&err)));
+                        resolver.wrong(
+                            Code::BlueprintSql,
+                            &entity.place,
+                            0,
+                            format!("{}: {}", entity.name, plain(&err)),
+                        );
                         return;
                     }
                 }
@@ -58,7 +65,8 @@ impl Scratch {
                 }
                 _ => format!("({expression})"),
             };
-            let kept = given_by_catalog(entity, name).then(|| format!(" WHERE \"{name}\" IS NULL")).unwrap_or_default();
+            let kept =
+                if given_by_catalog(entity, name) { format!(" WHERE \"{name}\" IS NULL") } else { String::new() };
             let sql = format!("UPDATE \"{}\" SET \"{name}\" = {value}{kept}", entity.table);
             if let Err(err) = self.run(&sql) {
                 let message = format!("{}.{name}: {err} in: {}", entity.name, shown(expression));
@@ -97,19 +105,28 @@ impl Scratch {
         let row = |index: usize, rng: &mut Rng| {
             let cells = catalog.columns.iter().zip(catalog.rows[index].iter());
             let known = cells.filter(|(name, _)| entity.columns.contains_key(*name));
-            known.map(|(name, value)| (name.clone(), jittered(value, entity.columns.get(name), catalog.jitter, rng))).collect()
+            known
+                .map(|(name, value)| (name.clone(), jittered(value, entity.columns.get(name), catalog.jitter, rng)))
+                .collect()
         };
         order.into_iter().map(|index| row(index, &mut rng)).collect()
     }
 
     /// Ids of an entity's rows: those that a restriction allows and, where both sides have owners, that have the same one.
-    fn ids_of(&self, entity: &Entity, restriction: Option<&str>, owner: Option<&SqlValue>) -> Result<Vec<SqlValue>, String> {
-        let mut conditions: Vec<String> = restriction.map(|sql| format!("({})", self.clock.fill(sql))).into_iter().collect();
+    fn ids_of(
+        &self,
+        entity: &Entity,
+        restriction: Option<&str>,
+        owner: Option<&SqlValue>,
+    ) -> Result<Vec<SqlValue>, String> {
+        let mut conditions: Vec<String> =
+            restriction.map(|sql| format!("({})", self.clock.fill(sql))).into_iter().collect();
         let owner = owner.filter(|owner| **owner != SqlValue::Null).zip(entity.owner.as_ref());
         if let Some((_, column)) = owner {
             conditions.push(format!("\"{column}\" = ?"));
         }
-        let condition = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        let condition =
+            if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
         let id = entity.key.first().map_or("id", String::as_str);
         let sql = format!("SELECT \"{id}\" FROM \"{}\"{condition} ORDER BY rowid", entity.table);
         let mut statement = self.connection.prepare_cached(&sql).map_err(|err| plain(&err))?;
@@ -139,7 +156,8 @@ impl Scratch {
                             row.push(SqlValue::Text(address));
                             continue;
                         }
-                        self.value(column, entities, number, owner).map_err(|err| (column.line, format!("{name}: {err}")))?
+                        self.value(column, entities, number, owner)
+                            .map_err(|err| (column.line, format!("{name}: {err}")))?
                     }
                 };
                 row.push(value);
@@ -229,8 +247,25 @@ fn address_of(column: &Column, entity: &Entity, row: &[SqlValue]) -> Option<Stri
 /// Lowercase letters of a name, without accents.
 fn ascii(name: &str) -> String {
     const PLAIN: &[(&str, &str)] = &[
-        ("àáâãäåāăą", "a"), ("çćč", "c"), ("ďđð", "d"), ("èéêëēęě", "e"), ("ğ", "g"), ("ìíîïīı", "i"), ("łľ", "l"), ("ñńň", "n"),
-        ("òóôõöøōő", "o"), ("ř", "r"), ("śşšș", "s"), ("ťţț", "t"), ("ùúûüūůű", "u"), ("ýÿ", "y"), ("žźż", "z"), ("ß", "ss"), ("æ", "ae"), ("œ", "oe"), ("þ", "th"),
+        ("àáâãäåāăą", "a"),
+        ("çćč", "c"),
+        ("ďđð", "d"),
+        ("èéêëēęě", "e"),
+        ("ğ", "g"),
+        ("ìíîïīı", "i"),
+        ("łľ", "l"),
+        ("ñńň", "n"),
+        ("òóôõöøōő", "o"),
+        ("ř", "r"),
+        ("śşšș", "s"),
+        ("ťţț", "t"),
+        ("ùúûüūůű", "u"),
+        ("ýÿ", "y"),
+        ("žźż", "z"),
+        ("ß", "ss"),
+        ("æ", "ae"),
+        ("œ", "oe"),
+        ("þ", "th"),
     ];
     let letter = |letter: char| match PLAIN.iter().find(|(accented, _)| accented.contains(letter)) {
         Some((_, plain)) => (*plain).to_owned(),
@@ -258,7 +293,8 @@ impl Drawn {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let position = |name: &String| entity.columns.get_index_of(name);
         for (index, (_, column)) in entity.columns.iter().enumerate() {
-            let is_person = matches!(&column.kind, Kind::Text { values, .. } if values.len() == 1 && values[0] == "person");
+            let is_person =
+                matches!(&column.kind, Kind::Text { values, .. } if values.len() == 1 && values[0] == "person");
             if column.unique || is_person {
                 groups.push(vec![index]);
             }
@@ -331,7 +367,9 @@ fn jittered(value: &Value, column: Option<&Column>, jitter: Option<f64>, rng: &m
             let digits = if jitter.is_some() { digits } else { &9 };
             SqlValue::Real(rounded(number.as_f64().unwrap_or_default() * factor, *digits))
         }
-        (Value::Number(number), _) => number.as_i64().map_or_else(|| SqlValue::Real(number.as_f64().unwrap_or_default()), SqlValue::Integer),
+        (Value::Number(number), _) => {
+            number.as_i64().map_or_else(|| SqlValue::Real(number.as_f64().unwrap_or_default()), SqlValue::Integer)
+        }
         (Value::Bool(flag), _) => SqlValue::Integer(i64::from(*flag)),
         (Value::String(text), _) => SqlValue::Text(text.clone()),
         _ => SqlValue::Null,

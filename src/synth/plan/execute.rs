@@ -41,6 +41,9 @@ pub(super) struct Run {
     pub free: Vec<String>,
 }
 
+/// Arguments as they are sent, and as `tasks.yaml` says where they come from.
+type Arguments = (Map<String, Value>, Map<String, Value>);
+
 /// What stands in a text: its slots' values and the literal text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
@@ -58,7 +61,14 @@ impl Run {
 
 impl Stage<'_> {
     /// Executes a case of an intent for a row. What is wrong is said as its author would need it.
-    pub(super) fn execute(&self, run: &mut Run, intent: &Intent, case: &Case, row: &Row, told: &Told) -> Result<(), String> {
+    pub(super) fn execute(
+        &self,
+        run: &mut Run,
+        intent: &Intent,
+        case: &Case,
+        row: &Row,
+        told: &Told,
+    ) -> Result<(), String> {
         self.steps(run, intent, &case.calls, row, told)?;
         let Some((tool, arguments, code)) = &case.refused else { return Ok(()) };
         let mut attempt = run.clone();
@@ -67,8 +77,12 @@ impl Stage<'_> {
         let called = attempt.state.call(self.environment, &attempt.conditions, tool, &resolved, None);
         match called.map(|called| called.observation) {
             Ok(Observation::Rejected { code: refused, .. }) if refused == *code => Ok(()),
-            Ok(Observation::Rejected { code: refused, message }) => Err(format!("{} is refused with {refused}, not with {code}: {message}", out.canonical)),
-            Ok(Observation::InvalidArguments { problems }) => Err(format!("{}: invalid arguments: {problems:?}", out.canonical)),
+            Ok(Observation::Rejected { code: refused, message }) => {
+                Err(format!("{} is refused with {refused}, not with {code}: {message}", out.canonical))
+            }
+            Ok(Observation::InvalidArguments { problems }) => {
+                Err(format!("{}: invalid arguments: {problems:?}", out.canonical))
+            }
             Ok(Observation::Completed(_)) => Err(format!("{} isn't refused with {code}: it completes", out.canonical)),
             Err(err) => Err(format!("{} faults: {err}", out.canonical)),
         }
@@ -108,14 +122,28 @@ impl Stage<'_> {
         Ok((out, tool.ok_or_else(|| format!("the tool {canonical} doesn't compile"))?))
     }
 
-    fn call(&self, run: &mut Run, canonical: &str, arguments: &Map<String, Value>, row: &Row, told: &Told) -> Result<(), String> {
+    fn call(
+        &self,
+        run: &mut Run,
+        canonical: &str,
+        arguments: &Map<String, Value>,
+        row: &Row,
+        told: &Told,
+    ) -> Result<(), String> {
         let (out, tool) = self.tool(canonical)?;
         let (resolved, written) = self.arguments(run, out, tool, arguments, row, told)?;
         self.make(run, out, tool, resolved, written)
     }
 
     /// Makes a call, which must complete.
-    fn make(&self, run: &mut Run, out: &ToolOut, tool: &Tool, resolved: Map<String, Value>, written: Map<String, Value>) -> Result<(), String> {
+    fn make(
+        &self,
+        run: &mut Run,
+        out: &ToolOut,
+        tool: &Tool,
+        resolved: Map<String, Value>,
+        written: Map<String, Value>,
+    ) -> Result<(), String> {
         if run.calls.len() >= CALLS_MAX {
             return Err(format!("it takes more than {CALLS_MAX} calls"));
         }
@@ -127,7 +155,12 @@ impl Stage<'_> {
             return Err(format!("{} {}: {}", out.canonical, Value::Object(resolved), called.observation.into_text()));
         }
         let name = ToolName::parse(&out.name).map_err(|err| err.to_string())?;
-        run.calls.push(Played { tool: name, arguments: resolved, observation: called.observation, changed: called.changed });
+        run.calls.push(Played {
+            tool: name,
+            arguments: resolved,
+            observation: called.observation,
+            changed: called.changed,
+        });
         run.written.push((out.canonical.clone(), written));
         Ok(())
     }
@@ -141,7 +174,7 @@ impl Stage<'_> {
         arguments: &Map<String, Value>,
         row: &Row,
         told: &Told,
-    ) -> Result<(Map<String, Value>, Map<String, Value>), String> {
+    ) -> Result<Arguments, String> {
         let mut resolved = Map::new();
         let mut written = Map::new();
         for (canonical, value) in arguments {
@@ -151,11 +184,25 @@ impl Stage<'_> {
                 if self.known_elsewhere(out, canonical) {
                     continue;
                 }
-                return Err(format!("{} has no input {canonical}; it has {}", out.canonical, out.properties.keys().cloned().collect::<Vec<_>>().join(", ")));
+                return Err(format!(
+                    "{} has no input {canonical}; it has {}",
+                    out.canonical,
+                    out.properties.keys().cloned().collect::<Vec<_>>().join(", ")
+                ));
             };
-            let Some((source, sent)) = self.argument(run, name, property, value, row, told).map_err(|err| format!("{}: {canonical}: {err}", out.canonical))? else { continue };
+            let Some((source, sent)) = self
+                .argument(run, name, property, value, row, told)
+                .map_err(|err| format!("{}: {canonical}: {err}", out.canonical))?
+            else {
+                continue;
+            };
             if let Source::Free(_) = source {
-                let column = out.free.get(canonical).ok_or_else(|| format!("{}: {canonical} is {{free: ..}}, but the input doesn't say `free: table.column`", out.canonical))?;
+                let column = out.free.get(canonical).ok_or_else(|| {
+                    format!(
+                        "{}: {canonical} is {{free: ..}}, but the input doesn't say `free: table.column`",
+                        out.canonical
+                    )
+                })?;
                 if !run.free.contains(column) {
                     run.free.push(column.clone());
                 }
@@ -173,7 +220,15 @@ impl Stage<'_> {
     }
 
     /// One argument; none where it is NULL and so left out.
-    fn argument(&self, run: &mut Run, name: &str, property: &Value, value: &Value, row: &Row, told: &Told) -> Result<Option<(Source, Value)>, String> {
+    fn argument(
+        &self,
+        run: &mut Run,
+        name: &str,
+        property: &Value,
+        value: &Value,
+        row: &Row,
+        told: &Told,
+    ) -> Result<Option<(Source, Value)>, String> {
         match value {
             Value::String(text) if text.starts_with('$') => {
                 let column = &text[1..];
@@ -192,7 +247,8 @@ impl Stage<'_> {
                     return Ok(Some((source, sent)));
                 }
                 if let Some(words) = members.get("free") {
-                    let words = words.as_str().map_or_else(|| words.clone(), |text| Value::from(with_values(text, row)));
+                    let words =
+                        words.as_str().map_or_else(|| words.clone(), |text| Value::from(with_values(text, row)));
                     return Ok(Some((Source::Free(words.clone()), words)));
                 }
                 Err("an argument that is a mapping is {sql: ..} or {free: ..}".to_owned())
@@ -200,7 +256,9 @@ impl Stage<'_> {
             Value::Array(elements) => {
                 let mut sent = Vec::new();
                 for element in elements {
-                    if let Some((_, value)) = self.argument(run, name, property.get("items").unwrap_or(&Value::Null), element, row, told)? {
+                    if let Some((_, value)) =
+                        self.argument(run, name, property.get("items").unwrap_or(&Value::Null), element, row, told)?
+                    {
                         sent.push(value);
                     }
                 }
@@ -212,7 +270,15 @@ impl Stage<'_> {
     }
 
     /// A column's value: told in the text, a word of the schema, or found in what was observed.
-    fn of_column(&self, run: &mut Run, name: &str, property: &Value, column: &str, value: &Value, told: &Told) -> Result<Option<(Source, Value)>, String> {
+    fn of_column(
+        &self,
+        run: &mut Run,
+        name: &str,
+        property: &Value,
+        column: &str,
+        value: &Value,
+        told: &Told,
+    ) -> Result<Option<(Source, Value)>, String> {
         let value = match (property.get("type").and_then(Value::as_str), value) {
             (_, Value::Null) => return Ok(None),
             (Some("boolean"), Value::Number(number)) => Value::Bool(number.as_i64() != Some(0)),
@@ -225,14 +291,18 @@ impl Stage<'_> {
         if listed || value.is_boolean() || value.is_array() || property.get("default") == Some(&value) {
             return literal;
         }
-        let is_id = is_id(name) || property.get("x-from").and_then(Value::as_str).is_some_and(|from| from.ends_with(".id"));
+        let is_id =
+            is_id(name) || property.get("x-from").and_then(Value::as_str).is_some_and(|from| from.ends_with(".id"));
         if !is_id && told.columns.iter().any(|known| known == column) {
             return literal;
         }
         if let Some((call, path)) = found(run, &value, is_id, told) {
             return Ok(Some((Source::From { call, path }, value)));
         }
-        if is_id && self.page_on(run, &value)? && let Some((call, path)) = found(run, &value, is_id, told) {
+        if is_id
+            && self.page_on(run, &value)?
+            && let Some((call, path)) = found(run, &value, is_id, told)
+        {
             return Ok(Some((Source::From { call, path }, value)));
         }
         if !is_id && super::text::plain(&value).len() > 1 && told.text.contains(&plain(&value)) {
@@ -258,7 +328,8 @@ impl Stage<'_> {
                 if page * shown >= total {
                     break;
                 }
-                let (key, value) = if out.properties.contains_key("offset") { ("offset", page * shown) } else { ("page", page + 1) };
+                let (key, value) =
+                    if out.properties.contains_key("offset") { ("offset", page * shown) } else { ("page", page + 1) };
                 let mut resolved = run.calls[index].arguments.clone();
                 let mut again = written.clone();
                 resolved.insert(key.to_owned(), Value::from(value));
@@ -277,7 +348,11 @@ impl Stage<'_> {
     /// `@tool.path` as a reference to the latest call of that tool.
     pub(super) fn path(&self, run: &Run, text: &str) -> Result<Source, String> {
         let (tool, path) = text[1..].split_once('.').ok_or_else(|| format!("{text} is no @tool.path"))?;
-        let call = run.written.iter().rposition(|(canonical, _)| canonical == tool).ok_or_else(|| format!("{text}: {tool} wasn't called before"))?;
+        let call = run
+            .written
+            .iter()
+            .rposition(|(canonical, _)| canonical == tool)
+            .ok_or_else(|| format!("{text}: {tool} wasn't called before"))?;
         Ok(Source::From { call, path: self.styled(tool, path) })
     }
 
@@ -335,7 +410,11 @@ impl Stage<'_> {
                     solution::resolve(self.environment, &source, &run.calls)
                 }
                 Some(sql) => {
-                    let sql = if sql.trim().to_uppercase().starts_with("SELECT") { sql.to_owned() } else { format!("SELECT {sql}") };
+                    let sql = if sql.trim().to_uppercase().starts_with("SELECT") {
+                        sql.to_owned()
+                    } else {
+                        format!("SELECT {sql}")
+                    };
                     let rows = query::rows(self.environment, &run.state, &run.conditions, &sql, row)?;
                     let value = rows.first().and_then(|row| row.first()).map(|(_, value)| value.clone());
                     value.ok_or_else(|| "the answer's SQL gives no row".to_owned())
@@ -400,7 +479,9 @@ fn selector<'e>(elements: &[Value], element: &'e Value, told: &Told) -> Option<(
 
 fn contains(value: &Value, wanted: &Value) -> bool {
     match value {
-        Value::Object(members) => members.iter().any(|(name, member)| (is_id_name(name) && member == wanted) || contains(member, wanted)),
+        Value::Object(members) => {
+            members.iter().any(|(name, member)| (is_id_name(name) && member == wanted) || contains(member, wanted))
+        }
         Value::Array(elements) => elements.iter().any(|element| contains(element, wanted)),
         _ => false,
     }

@@ -160,7 +160,11 @@ impl<'p> Planner<'p> {
                 let ids: Vec<&Value> = rows.iter().filter_map(|row| row.get("id")).collect();
                 self.actors.retain(|(id, _)| ids.contains(&id));
             }
-            Err(err) => self.report.push(CaseReport { name: "actors_where".to_owned(), reasons: BTreeMap::from([(err, 1)]), ..CaseReport::default() }),
+            Err(err) => self.report.push(CaseReport {
+                name: "actors_where".to_owned(),
+                reasons: BTreeMap::from([(err, 1)]),
+                ..CaseReport::default()
+            }),
         }
     }
 
@@ -199,7 +203,14 @@ impl<'p> Planner<'p> {
         let among = Rc::new(plain_rows);
         for (index, case) in of_case {
             self.report[case].rows += 1;
-            found.push(Candidate { case, actor, row: among[index].clone(), among: Rc::clone(&among), calls: 0, changes: false });
+            found.push(Candidate {
+                case,
+                actor,
+                row: among[index].clone(),
+                among: Rc::clone(&among),
+                calls: 0,
+                changes: false,
+            });
         }
     }
 
@@ -247,7 +258,13 @@ impl<'p> Planner<'p> {
     }
 
     /// Executes a candidate's plan after what a run has done already, and gives its part of the text and its answer.
-    fn part(&self, run: &mut Run, candidate: &Candidate, words: &Words, formats: &Formats) -> Result<(Part, Vec<(Value, String)>), String> {
+    fn part(
+        &self,
+        run: &mut Run,
+        candidate: &Candidate,
+        words: &Words,
+        formats: &Formats,
+    ) -> Result<(Part, Vec<(Value, String)>), String> {
         let (intent, case) = self.intent(candidate.case);
         let row = &candidate.row;
         let slots: BTreeSet<text::Slot> = words.texts().flat_map(|text| text::slots(text)).collect();
@@ -260,7 +277,11 @@ impl<'p> Planner<'p> {
             say: fill(&words.say)?,
             answer_is_asked: !case.answer.is_empty(),
         };
-        let said: Vec<&str> = [&part.do_clause, &part.ask_clause, &part.otherwise, &part.say].into_iter().flatten().map(String::as_str).collect();
+        let said: Vec<&str> = [&part.do_clause, &part.ask_clause, &part.otherwise, &part.say]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
         let told = Told { columns: slots.iter().map(|slot| slot.column.clone()).collect(), text: said.join("\n") };
         let before = run.calls.len();
         self.stage.execute(run, intent, case, row, &told)?;
@@ -273,11 +294,24 @@ impl<'p> Planner<'p> {
     }
 
     /// One item of an answer: what is expected, and the words of the reference answer.
-    fn answer(&self, run: &Run, intent: &Intent, kind: &str, value: &Value, row: &Row) -> Result<(Value, String), String> {
+    fn answer(
+        &self,
+        run: &Run,
+        intent: &Intent,
+        kind: &str,
+        value: &Value,
+        row: &Row,
+    ) -> Result<(Value, String), String> {
         if kind == "set" {
             let path = value.as_str().unwrap_or_default().trim_start_matches('$');
             let (set, column) = path.split_once('.').ok_or("the answer's set is written as set.column")?;
-            let members: Vec<String> = self.stage.set(run, intent, set, row)?.iter().filter_map(|member| member.get(column)).map(plain).collect();
+            let members: Vec<String> = self
+                .stage
+                .set(run, intent, set, row)?
+                .iter()
+                .filter_map(|member| member.get(column))
+                .map(plain)
+                .collect();
             let text = members.join(", ");
             return Ok((json!({"set": members}), text));
         }
@@ -346,13 +380,21 @@ impl<'p> Planner<'p> {
     }
 
     /// A goal after a recipe; one that is near it where none fits exactly.
-    fn goal(&self, recipe: Recipe, others: &[&Goal], turned_down: &BTreeSet<Vec<String>>, round: usize, rng: &mut Rng) -> Option<Goal> {
+    fn goal(
+        &self,
+        recipe: Recipe,
+        others: &[&Goal],
+        turned_down: &BTreeSet<Vec<String>>,
+        round: usize,
+        rng: &mut Rng,
+    ) -> Option<Goal> {
         let mut nearest: Option<(usize, Goal)> = None;
         for _ in 0..GOALS_TRIED_MAX {
             let Some(chosen) = self.choose(recipe, others, rng) else { continue };
             let Ok(goal) = self.assemble(&chosen, rng) else { continue };
             let clash = goal.about.iter().any(|about| others.iter().any(|other| other.about.contains(about)));
-            if clash || turned_down.contains(&goal.about) || goal.kind != recipe.kind || self.too_similar(&goal, others) {
+            if clash || turned_down.contains(&goal.about) || goal.kind != recipe.kind || self.too_similar(&goal, others)
+            {
                 continue;
             }
             if recipe.answer.is_some_and(|answer| answer == goal.expects.is_empty()) {
@@ -373,7 +415,9 @@ impl<'p> Planner<'p> {
     }
 
     fn too_similar(&self, goal: &Goal, others: &[&Goal]) -> bool {
-        others.iter().any(|other| strsim::normalized_levenshtein(&other.instruction, &goal.instruction) > SIMILARITY_MAX)
+        others
+            .iter()
+            .any(|other| strsim::normalized_levenshtein(&other.instruction, &goal.instruction) > SIMILARITY_MAX)
     }
 
     /// Candidates of one actor for a recipe, those whose cases have been used least first.
@@ -458,7 +502,8 @@ impl<'p> Planner<'p> {
             return Err("nothing changes and nothing is asked".to_owned());
         }
         let texts: Vec<&str> = answers.iter().map(|(_, text)| text.as_str()).collect();
-        let calls = run.written.iter().zip(&run.calls).map(|((_, arguments), call)| (call.tool.to_string(), arguments.clone()));
+        let calls =
+            run.written.iter().zip(&run.calls).map(|((_, arguments), call)| (call.tool.to_string(), arguments.clone()));
         Ok(Goal {
             kind,
             intents: chosen.iter().map(|candidate| self.intent(candidate.case).0.name.clone()).collect(),
@@ -473,7 +518,10 @@ impl<'p> Planner<'p> {
             expects: answers.iter().map(|(expect, _)| expect.clone()).collect(),
             free: run.free.clone(),
             cases: chosen.iter().map(|candidate| candidate.case).collect(),
-            about: chosen.iter().map(|candidate| format!("{} {} {:?}", candidate.case, candidate.actor, candidate.row)).collect(),
+            about: chosen
+                .iter()
+                .map(|candidate| format!("{} {} {:?}", candidate.case, candidate.actor, candidate.row))
+                .collect(),
         })
     }
 
@@ -482,12 +530,18 @@ impl<'p> Planner<'p> {
         let (intent, case) = self.intent(candidate.case);
         let sql = format!("SELECT * FROM ({}) WHERE {}", intent.among, case.restriction.as_deref().unwrap_or("1"));
         let rows = query::rows(self.stage.environment, &run.state, &run.conditions, &sql, &Row::new())?;
-        if rows.contains(&candidate.row) { Ok(()) } else { Err("an earlier part changes what this one is about".to_owned()) }
+        if rows.contains(&candidate.row) {
+            Ok(())
+        } else {
+            Err("an earlier part changes what this one is about".to_owned())
+        }
     }
 
     fn other_name(&self, actor: usize, rng: &mut Rng) -> String {
-        let others: Vec<&(Value, String)> = self.actors.iter().enumerate().filter(|(index, _)| *index != actor).map(|(_, other)| other).collect();
-        rng.pick(&others).map_or_else(|| "Sam".to_owned(), |(_, name)| name.split(' ').next().unwrap_or(name).to_owned())
+        let others: Vec<&(Value, String)> =
+            self.actors.iter().enumerate().filter(|(index, _)| *index != actor).map(|(_, other)| other).collect();
+        rng.pick(&others)
+            .map_or_else(|| "Sam".to_owned(), |(_, name)| name.split(' ').next().unwrap_or(name).to_owned())
     }
 
     pub(super) fn into_report(self) -> Vec<CaseReport> {
@@ -510,10 +564,17 @@ fn unique(slots: &BTreeSet<text::Slot>, row: &Row, among: &[Row], formats: &Form
 }
 
 /// Whether the agent can see what each slot says: in an observation, or as an argument that it passes on.
-fn grounded(run: &Run, before: usize, slots: &BTreeSet<text::Slot>, row: &Row, given: &BTreeSet<String>) -> Result<(), String> {
+fn grounded(
+    run: &Run,
+    before: usize,
+    slots: &BTreeSet<text::Slot>,
+    row: &Row,
+    given: &BTreeSet<String>,
+) -> Result<(), String> {
     for slot in slots.iter().filter(|slot| !given.contains(&slot.column)) {
         let Some(value) = row.get(&slot.column) else { continue };
-        let passed = run.calls[before..].iter().any(|call| call.arguments.values().any(|argument| holds(argument, value)));
+        let passed =
+            run.calls[before..].iter().any(|call| call.arguments.values().any(|argument| holds(argument, value)));
         if !passed && !shown(run, 0, value) {
             return Err(format!(
                 "{{{}}} is no argument and shows in no observation of the plan, so nobody could tell what it means; add the read that shows it, or `given: [{}]` if it is what the person decides",
@@ -529,11 +590,18 @@ fn shown(run: &Run, from: usize, value: &Value) -> bool {
     let seen = observed(&run.calls[from..]);
     let wanted = normal(&plain(value));
     let number = value.as_f64();
-    let day = value.as_str().filter(|text| text.len() >= 10).is_some_and(|text| text.as_bytes()[4] == b'-' && facts(text).dates.len() == 1);
+    let day = value
+        .as_str()
+        .filter(|text| text.len() >= 10)
+        .is_some_and(|text| text.as_bytes()[4] == b'-' && facts(text).dates.len() == 1);
     seen.iter().any(|(_, seen)| {
         let same_number = number.is_some() && number == seen.as_f64();
-        let day_of = day && seen.as_str().is_some_and(|text| value.as_str().is_some_and(|day| text.starts_with(&day[..10])));
-        same_number || day_of || holds(seen, value) || (!wanted.is_empty() && number.is_none() && normal(&plain(seen)).contains(&wanted))
+        let day_of =
+            day && seen.as_str().is_some_and(|text| value.as_str().is_some_and(|day| text.starts_with(&day[..10])));
+        same_number
+            || day_of
+            || holds(seen, value)
+            || (!wanted.is_empty() && number.is_none() && normal(&plain(seen)).contains(&wanted))
     })
 }
 
@@ -543,9 +611,13 @@ fn holds(argument: &Value, value: &Value) -> bool {
         Value::Array(elements) => elements.iter().any(|element| holds(element, value)),
         Value::Object(members) => members.values().any(|member| holds(member, value)),
         scalar => {
-            let same_number = scalar.as_f64().zip(value.as_f64()).is_some_and(|(left, right)| (left - right).abs() < 1e-9);
+            let same_number =
+                scalar.as_f64().zip(value.as_f64()).is_some_and(|(left, right)| (left - right).abs() < 1e-9);
             let text = plain(value);
-            scalar == value || same_number || (text.len() > 1 && plain(scalar).contains(&text)) || (plain(scalar).len() > 2 && text.contains(&plain(scalar)))
+            scalar == value
+                || same_number
+                || (text.len() > 1 && plain(scalar).contains(&text))
+                || (plain(scalar).len() > 2 && text.contains(&plain(scalar)))
         }
     }
 }

@@ -79,7 +79,12 @@ pub(super) fn intents(resolver: &mut Resolver<'_>, has_tool: impl Fn(&str) -> bo
         for case in &intent.cases {
             for tool in case.tools() {
                 if !model.tools.contains_key(tool) && item.place.module.is_none() {
-                    resolver.wrong(Code::BlueprintReference, &item.place, case.line, format!("{name}: there is no tool {tool}"));
+                    resolver.wrong(
+                        Code::BlueprintReference,
+                        &item.place,
+                        case.line,
+                        format!("{name}: there is no tool {tool}"),
+                    );
                 }
             }
         }
@@ -162,7 +167,9 @@ fn given<'s>(named: &[String], cases: &[Case], sets: impl Iterator<Item = &'s st
     }
     for sql in sets {
         let names = sql.split(':').skip(1);
-        given.extend(names.map(|rest| rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect::<String>()));
+        given.extend(names.map(|rest| {
+            rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect::<String>()
+        }));
     }
     given
 }
@@ -201,7 +208,12 @@ fn case(
     for item in &file.answer {
         for (kind, value) in &item.value {
             if !["money", "number", "text", "date", "set"].contains(&kind.as_str()) {
-                resolver.wrong(Code::BlueprintInvalid, place, item.line, format!("{name}: an answer is money, number, text, date or set, not {kind}"));
+                resolver.wrong(
+                    Code::BlueprintInvalid,
+                    place,
+                    item.line,
+                    format!("{name}: an answer is money, number, text, date or set, not {kind}"),
+                );
                 return None;
             }
             answer.push((kind.clone(), filled_value(resolver, place, item.line, value.clone())));
@@ -253,14 +265,22 @@ fn refusal(refused: &TextOr<IndexMap<String, Value>>) -> Result<(String, Map<Str
 
 fn filled_step(resolver: &mut Resolver<'_>, place: &Place, line: usize, step: PlanStep) -> PlanStep {
     match step {
-        PlanStep::Call { tool, arguments } => PlanStep::Call { tool, arguments: filled(resolver, place, line, arguments) },
-        PlanStep::Each { set, steps } => {
-            PlanStep::Each { set, steps: steps.into_iter().map(|step| filled_step(resolver, place, line, step)).collect() }
+        PlanStep::Call { tool, arguments } => {
+            PlanStep::Call { tool, arguments: filled(resolver, place, line, arguments) }
         }
+        PlanStep::Each { set, steps } => PlanStep::Each {
+            set,
+            steps: steps.into_iter().map(|step| filled_step(resolver, place, line, step)).collect(),
+        },
     }
 }
 
-fn filled(resolver: &mut Resolver<'_>, place: &Place, line: usize, arguments: Map<String, Value>) -> Map<String, Value> {
+fn filled(
+    resolver: &mut Resolver<'_>,
+    place: &Place,
+    line: usize,
+    arguments: Map<String, Value>,
+) -> Map<String, Value> {
     arguments.into_iter().map(|(name, value)| (name, filled_value(resolver, place, line, value))).collect()
 }
 
@@ -272,7 +292,9 @@ fn filled_value(resolver: &mut Resolver<'_>, place: &Place, line: usize, value: 
             serde_json::from_str(&filled).ok().filter(Value::is_number).unwrap_or(Value::String(filled))
         }
         Value::Object(members) => Value::Object(filled(resolver, place, line, members)),
-        Value::Array(elements) => elements.into_iter().map(|element| filled_value(resolver, place, line, element)).collect(),
+        Value::Array(elements) => {
+            elements.into_iter().map(|element| filled_value(resolver, place, line, element)).collect()
+        }
         other => other,
     }
 }

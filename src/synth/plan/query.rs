@@ -22,7 +22,10 @@ pub(super) fn rows(
     parameters: &Row,
 ) -> Result<Vec<Row>, String> {
     let text = |err: rusqlite::Error| err.to_string();
-    let bound = environment.pool().bind(&state.overlay, state.moment(conditions), budget(None)).map_err(|err| err.to_string())?;
+    let bound = environment
+        .pool()
+        .bind(&state.overlay, state.moment(conditions), budget(None))
+        .map_err(|err| err.to_string())?;
     let info = bound.describe(sql).map_err(text)?;
     if !info.readonly {
         return Err("only a SELECT can be asked here".to_owned());

@@ -33,7 +33,10 @@ pub(super) fn slots(text: &str) -> Vec<Slot> {
 pub(super) fn slot_text(slot: &Slot, row: &Row, formats: &Formats) -> Result<String, String> {
     let value = row.get(&slot.column).ok_or_else(|| format!("the slot {{{}}} is no column of among", slot.column))?;
     if value.is_null() {
-        return Err(format!("the slot {{{}}} is empty for a row that is chosen; leave such rows out of the case", slot.column));
+        return Err(format!(
+            "the slot {{{}}} is empty for a row that is chosen; leave such rows out of the case",
+            slot.column
+        ));
     }
     wording::format_slot(value, &slot.format, formats)
 }
@@ -56,9 +59,11 @@ pub(super) fn fill(text: &str, row: &Row, formats: &Formats) -> Result<String, S
 /// `2 night(s)` as `2 nights`, `1 night(s)` as `1 night`.
 fn numbered(text: &str) -> String {
     static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\b(\d+) ([\w-]+)\(s\)").unwrap_or_else(|err| unreachable!("a pattern of ours doesn't compile: {err}"))
+        Regex::new(r"\b(\d+) ([\w-]+)\(s\)")
+            .unwrap_or_else(|err| unreachable!("a pattern of ours doesn't compile: {err}"))
     });
-    let noun = |found: &regex::Captures<'_>| format!("{} {}{}", &found[1], &found[2], if &found[1] == "1" { "" } else { "s" });
+    let noun =
+        |found: &regex::Captures<'_>| format!("{} {}{}", &found[1], &found[2], if &found[1] == "1" { "" } else { "s" });
     COUNTED.replace_all(text, noun).into_owned()
 }
 

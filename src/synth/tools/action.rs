@@ -36,8 +36,15 @@ impl ToolOut {
         let place = self.place.clone();
         let sql = |resolver: &mut Resolver<'_>, text: &At<String>| resolver.sql(&place, text.line, text);
         if let Some(guard) = &step.guard {
-            let (Some(code), Some(error)) = (&step.code, resolver.variant.style.wording(&self.canonical, &step.error.0).cloned()) else {
-                resolver.wrong(Code::BlueprintInvalid, &place, step.line, format!("{}: a guard needs `code` and `error`", self.canonical));
+            let (Some(code), Some(error)) =
+                (&step.code, resolver.variant.style.wording(&self.canonical, &step.error.0).cloned())
+            else {
+                resolver.wrong(
+                    Code::BlueprintInvalid,
+                    &place,
+                    step.line,
+                    format!("{}: a guard needs `code` and `error`", self.canonical),
+                );
                 return;
             };
             let error = resolver.text(&place, step.line, &error);
@@ -57,7 +64,12 @@ impl ToolOut {
         } else if let Some(right) = &step.right {
             self.right(resolver, right, None);
         } else {
-            resolver.wrong(Code::BlueprintInvalid, &place, step.line, format!("{}: a step is one of guard, let, run, move, insert, use", self.canonical));
+            resolver.wrong(
+                Code::BlueprintInvalid,
+                &place,
+                step.line,
+                format!("{}: a step is one of guard, let, run, move, insert, use", self.canonical),
+            );
         }
     }
 
@@ -66,7 +78,12 @@ impl ToolOut {
         let place = self.place.clone();
         let model = resolver.model;
         let Some(right) = model.rights.get(&name.value) else {
-            resolver.wrong(Code::BlueprintReference, &place, name.line, format!("{}: there is no right {}", self.canonical, name.value));
+            resolver.wrong(
+                Code::BlueprintReference,
+                &place,
+                name.line,
+                format!("{}: there is no right {}", self.canonical, name.value),
+            );
             return;
         };
         let guard = resolver.sql(&right.place, right.value.sql.line, &right.value.sql);
@@ -77,20 +94,32 @@ impl ToolOut {
     }
 
     /// A move of a lifecycle: refused unless in a state it starts from.
-    fn moved(&mut self, resolver: &mut Resolver<'_>, names: &Names<'_>, moves: &At<String>, set: &IndexMap<String, At<Value>>) {
+    fn moved(
+        &mut self,
+        resolver: &mut Resolver<'_>,
+        names: &Names<'_>,
+        moves: &At<String>,
+        set: &IndexMap<String, At<Value>>,
+    ) {
         let place = self.place.clone();
         let found = moves.split_once(' ').and_then(|(entity, name)| {
             let entity = names.entities.get(entity.trim())?;
             Some((entity, name.trim(), entity.moves.get(name.trim())?.clone()))
         });
         let Some((entity, name, moved)) = found else {
-            let message = format!("{}: `move` names an entity of this variant and one of its moves, as `booking cancel`, not {:?}", self.canonical, moves.value);
+            let message = format!(
+                "{}: `move` names an entity of this variant and one of its moves, as `booking cancel`, not {:?}",
+                self.canonical, moves.value
+            );
             resolver.wrong(Code::BlueprintReference, &place, moves.line, message);
             return;
         };
         let id = format!("{}_id", entity.name);
         let before = format!("{}_{}_before", entity.name, entity.lifecycle);
-        self.steps.push(StepOut::bind(format!("SELECT {} AS {before} FROM {} WHERE id = :{id}", entity.lifecycle, entity.table)));
+        self.steps.push(StepOut::bind(format!(
+            "SELECT {} AS {before} FROM {} WHERE id = :{id}",
+            entity.lifecycle, entity.table
+        )));
         let states = &moved.from.0;
         let listed = states.iter().map(|state| format!("'{state}'")).collect::<Vec<_>>().join(", ");
         let code = moved.code.clone().unwrap_or_else(|| format!("{}_not_{}", entity.name, states.join("_or_")));
@@ -103,31 +132,55 @@ impl ToolOut {
             }
             None => {
                 let states: Vec<String> = states.iter().map(|state| humanise(state)).collect();
-                format!("to {} the {} it must be {}; this one is {{{before}}}", humanise(name), humanise(&entity.name), states.join(" or "))
+                format!(
+                    "to {} the {} it must be {}; this one is {{{before}}}",
+                    humanise(name),
+                    humanise(&entity.name),
+                    states.join(" or ")
+                )
             }
         };
         let error = resolver.variant.style.error(&code, &error);
         self.steps.push(StepOut::guard(format!("SELECT :{before} IN ({listed})"), code, error));
         let mut sets = vec![format!("{} = '{}'", entity.lifecycle, moved.to)];
-        sets.extend(self.assignments(resolver, entity, set).into_iter().map(|(column, value)| format!("{column} = {value}")));
+        sets.extend(
+            self.assignments(resolver, entity, set).into_iter().map(|(column, value)| format!("{column} = {value}")),
+        );
         self.steps.push(StepOut::run(format!("UPDATE {} SET {} WHERE id = :{id}", entity.table, sets.join(", "))));
     }
 
     fn insert(&mut self, resolver: &mut Resolver<'_>, names: &Names<'_>, name: &At<String>, step: &At<StepFile>) {
         let place = self.place.clone();
         let Some(entity) = names.entities.get(&name.value) else {
-            resolver.wrong(Code::BlueprintReference, &place, name.line, format!("{}: there is no entity {} in this variant", self.canonical, name.value));
+            resolver.wrong(
+                Code::BlueprintReference,
+                &place,
+                name.line,
+                format!("{}: there is no entity {} in this variant", self.canonical, name.value),
+            );
             return;
         };
         let mut cells = self.assignments(resolver, entity, &step.set);
         for (column, spec) in &entity.columns {
             let given = cells.iter().any(|(name, _)| name == column);
             if !given && spec.null.is_none() && spec.default.is_none() {
-                resolver.wrong(Code::BlueprintInvalid, &place, step.line, format!("{}: the insert into {} leaves out {column}, which can't be NULL", self.canonical, entity.name));
+                resolver.wrong(
+                    Code::BlueprintInvalid,
+                    &place,
+                    step.line,
+                    format!(
+                        "{}: the insert into {} leaves out {column}, which can't be NULL",
+                        self.canonical, entity.name
+                    ),
+                );
             }
         }
         let texts = matches!(names.ids, Ids::Prefixed | Ids::Plain) && entity.key.is_empty();
-        let token = if names.ids == Ids::Prefixed { format!("'{}_' || token(8)", entity.prefix) } else { "token(10)".to_owned() };
+        let token = if names.ids == Ids::Prefixed {
+            format!("'{}_' || token(8)", entity.prefix)
+        } else {
+            "token(10)".to_owned()
+        };
         let split = |cells: &[(String, String)]| -> (String, String) {
             let columns: Vec<&str> = cells.iter().map(|(column, _)| column.as_str()).collect();
             let values: Vec<&str> = cells.iter().map(|(_, value)| value.as_str()).collect();
@@ -139,7 +192,8 @@ impl ToolOut {
             }
             let (columns, values) = split(&cells);
             let from = resolver.sql(&place, from.line, from);
-            self.steps.push(StepOut::run(format!("INSERT INTO {}({columns}) SELECT {values} FROM {from}", entity.table)));
+            self.steps
+                .push(StepOut::run(format!("INSERT INTO {}({columns}) SELECT {values} FROM {from}", entity.table)));
             return;
         }
         match (&step.named, texts) {
@@ -158,15 +212,26 @@ impl ToolOut {
     }
 
     /// Columns with SQL; those that this variant lacks are left out.
-    fn assignments(&mut self, resolver: &mut Resolver<'_>, entity: &Entity, set: &IndexMap<String, At<Value>>) -> Vec<(String, String)> {
+    fn assignments(
+        &mut self,
+        resolver: &mut Resolver<'_>,
+        entity: &Entity,
+        set: &IndexMap<String, At<Value>>,
+    ) -> Vec<(String, String)> {
         let place = self.place.clone();
         let model = resolver.model;
         let mut cells = Vec::new();
         for (column, value) in set {
             if !entity.columns.contains_key(column) {
-                let known = model.entities.get(&entity.name).is_some_and(|item| item.value.columns.contains_key(column));
+                let known =
+                    model.entities.get(&entity.name).is_some_and(|item| item.value.columns.contains_key(column));
                 if !known {
-                    resolver.wrong(Code::BlueprintReference, &place, value.line, format!("{}: {} has no column {column}", self.canonical, entity.name));
+                    resolver.wrong(
+                        Code::BlueprintReference,
+                        &place,
+                        value.line,
+                        format!("{}: {} has no column {column}", self.canonical, entity.name),
+                    );
                 }
                 continue;
             }

@@ -14,7 +14,14 @@ const ITEMS_MAX: u32 = 20;
 
 impl ToolOut {
     /// Adds an input with its guards.
-    pub(super) fn input(&mut self, resolver: &mut Resolver<'_>, names: &Names<'_>, name: &str, file: &InputFile, line: usize) {
+    pub(super) fn input(
+        &mut self,
+        resolver: &mut Resolver<'_>,
+        names: &Names<'_>,
+        name: &str,
+        file: &InputFile,
+        line: usize,
+    ) {
         let place = self.place.clone();
         let Some(mut property) = property(resolver, names, &place, line, name, file) else { return };
         let about = file.about.as_ref().map(|about| {
@@ -24,7 +31,12 @@ impl ToolOut {
         if let Some(about) = about.or_else(|| described(file, name)) {
             property.insert("description".to_owned(), Value::from(about));
         } else {
-            resolver.wrong(Code::BlueprintInvalid, &place, line, format!("{}: the input {name} needs an `about`", self.canonical));
+            resolver.wrong(
+                Code::BlueprintInvalid,
+                &place,
+                line,
+                format!("{}: the input {name} needs an `about`", self.canonical),
+            );
         }
         if let Some(default) = &file.default {
             let filled = default.as_str().map(|text| Value::from(resolver.text(&place, line, text)));
@@ -57,7 +69,11 @@ impl ToolOut {
                 entity.table
             );
             let words = humanise(&entity.name);
-            let error = format!("not all of these are ids of {}{}", if entity.private.is_some() && !list.any { "your " } else { "" }, super::super::words::plural(&words));
+            let error = format!(
+                "not all of these are ids of {}{}",
+                if entity.private.is_some() && !list.any { "your " } else { "" },
+                super::super::words::plural(&words)
+            );
             let code = format!("{}_not_found", entity.name);
             let error = resolver.variant.style.error(&code, &format!("{error}{}", names.hint(entity)));
             self.steps.push(StepOut { when: when.clone(), ..StepOut::guard(guard, code, error) });
@@ -75,7 +91,10 @@ impl ToolOut {
             };
             let code = format!("{name}_{code}");
             let error = resolver.variant.style.error(&code, &format!("{name} ({{{name}}}) must {words}"));
-            self.steps.push(StepOut { when: when.clone(), ..StepOut::guard(format!("SELECT :{name} {operator} {now}"), code, error) });
+            self.steps.push(StepOut {
+                when: when.clone(),
+                ..StepOut::guard(format!("SELECT :{name} {operator} {now}"), code, error)
+            });
         }
         let _ = line;
     }
@@ -96,15 +115,24 @@ fn described(file: &InputFile, name: &str) -> Option<String> {
         return Some(format!("Id of the {words}"));
     }
     if let Some(list) = &file.list {
-        return list.reference.as_ref().map(|entity| format!("Ids of the {}", humanise(&super::super::words::plural(entity))));
+        return list
+            .reference
+            .as_ref()
+            .map(|entity| format!("Ids of the {}", humanise(&super::super::words::plural(entity))));
     }
     let words = humanise(name);
     let text = match () {
         () if file.date.is_some() => format!("{} (YYYY-MM-DD)", super::super::words::capitalised(&words)),
-        () if file.time.is_some() => format!("{} (UTC, such as 2026-03-20T19:00:00Z)", super::super::words::capitalised(&words)),
-        () if file.money.is_some() => format!("{} in cents", super::super::words::capitalised(words.trim_end_matches(" cents"))),
+        () if file.time.is_some() => {
+            format!("{} (UTC, such as 2026-03-20T19:00:00Z)", super::super::words::capitalised(&words))
+        }
+        () if file.money.is_some() => {
+            format!("{} in cents", super::super::words::capitalised(words.trim_end_matches(" cents")))
+        }
         () if file.members.is_some() => format!("{} {}", super::super::words::capitalised(article(&words)), words),
-        () if file.text.is_some() || file.int.is_some() || file.number.is_some() => super::super::words::capitalised(&words),
+        () if file.text.is_some() || file.int.is_some() || file.number.is_some() => {
+            super::super::words::capitalised(&words)
+        }
         () => return None,
     };
     Some(text)
@@ -122,7 +150,12 @@ fn property(
     let mut kinds: Vec<Value> = Vec::new();
     if let Some(entity) = &file.reference {
         let Some(entity) = names.entities.get(entity) else {
-            resolver.wrong(Code::BlueprintReference, place, line, format!("the input {name} refers to the entity {entity}, which this variant doesn't have"));
+            resolver.wrong(
+                Code::BlueprintReference,
+                place,
+                line,
+                format!("the input {name} refers to the entity {entity}, which this variant doesn't have"),
+            );
             return None;
         };
         let by_name = name.strip_suffix("_id").is_some_and(|thing| super::super::words::plural(thing) == entity.table);
@@ -149,24 +182,23 @@ fn property(
         kinds.push(json!({"type": "string", "format": "date"}));
     }
     if file.time.is_some() {
-        kinds.push(json!({"type": "string", "format": "date-time", "pattern": "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z$"}));
+        kinds.push(
+            json!({"type": "string", "format": "date-time", "pattern": "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z$"}),
+        );
     }
     if let Some(members) = &file.members {
         let members = enum_members(resolver, names, place, line, name, &members.0);
         kinds.push(json!({"type": "string", "enum": members}));
     }
     if let Some(default) = file.bool {
-        kinds.push(if file.optional { json!({"type": "boolean"}) } else { json!({"type": "boolean", "default": default}) });
+        kinds.push(if file.optional {
+            json!({"type": "boolean"})
+        } else {
+            json!({"type": "boolean", "default": default})
+        });
     }
     if let Some(element) = &file.list {
-        let mut items = property_of_element(resolver, names, place, line, name, element)?;
-        let source = items.remove("x-from");
-        let (least, most) = file.items.unwrap_or((1, ITEMS_MAX));
-        let mut property = json!({"type": "array", "items": items, "minItems": least, "maxItems": most, "uniqueItems": true});
-        if let Some(source) = source.or_else(|| element.reference.as_ref().and_then(|entity| names.entities.get(entity)).map(|entity| Value::from(format!("{}.id", entity.table)))) {
-            property["x-from"] = source;
-        }
-        kinds.push(property);
+        kinds.push(list_property(resolver, names, place, line, name, (element, file.items))?);
     }
     let count = kinds.len();
     let Some(Value::Object(mut property)) = kinds.into_iter().next().filter(|_| count == 1) else {
@@ -179,15 +211,25 @@ fn property(
     Some(property)
 }
 
-fn property_of_element(
+/// A list of values, by one of them and how many there may be.
+fn list_property(
     resolver: &mut Resolver<'_>,
     names: &Names<'_>,
     place: &Place,
     line: usize,
     name: &str,
-    element: &InputFile,
-) -> Option<Map<String, Value>> {
-    property(resolver, names, place, line, name, element)
+    (element, items): (&InputFile, Option<(u32, u32)>),
+) -> Option<Value> {
+    let mut one = property(resolver, names, place, line, name, element)?;
+    let (least, most) = items.unwrap_or((1, ITEMS_MAX));
+    let told = one.remove("x-from");
+    let entity = || names.entities.get(element.reference.as_ref()?);
+    let source = told.or_else(|| entity().map(|entity| Value::from(format!("{}.id", entity.table))));
+    let mut list = json!({"type": "array", "items": one, "minItems": least, "maxItems": most, "uniqueItems": true});
+    if let Some(source) = source {
+        list["x-from"] = source;
+    }
+    Some(list)
 }
 
 /// Members as written, or those of a column.
@@ -205,7 +247,12 @@ fn enum_members(
     match found.map(|column| &column.kind) {
         Some(Kind::Enum { members, .. }) => members.clone(),
         _ => {
-            resolver.wrong(Code::BlueprintReference, place, line, format!("the input {name} takes the members of {source}, which is no enum column"));
+            resolver.wrong(
+                Code::BlueprintReference,
+                place,
+                line,
+                format!("the input {name} takes the members of {source}, which is no enum column"),
+            );
             Vec::new()
         }
     }

@@ -24,10 +24,16 @@ impl ToolOut {
             resolver.wrong(Code::BlueprintInvalid, &place, 0, format!("{}: a list needs `from`", self.canonical));
             return;
         };
-        let (line, list, from) = (list.line, resolver.sql(&place, list.line, list), resolver.sql(&place, from.line, from));
+        let (line, list, from) =
+            (list.line, resolver.sql(&place, list.line, list), resolver.sql(&place, from.line, from));
         let aliases = sql::aliases(&from, names.entities);
         let Some((main, entity)) = aliases.first().cloned() else {
-            resolver.wrong(Code::BlueprintReference, &place, line, format!("{}: `from` begins with no table of this variant: {from}", self.canonical));
+            resolver.wrong(
+                Code::BlueprintReference,
+                &place,
+                line,
+                format!("{}: `from` begins with no table of this variant: {from}", self.canonical),
+            );
             return;
         };
         let mut conditions = Vec::new();
@@ -44,7 +50,8 @@ impl ToolOut {
             }
         }
         let group = file.group.as_ref().map(|group| resolver.sql(&place, group.line, group));
-        let condition = if conditions.is_empty() { String::new() } else { format!("\nWHERE {}", conditions.join("\n  AND ")) };
+        let condition =
+            if conditions.is_empty() { String::new() } else { format!("\nWHERE {}", conditions.join("\n  AND ")) };
         let grouped = group.as_ref().map(|group| format!("\n{}", with_group(group))).unwrap_or_default();
         let order = self.order(resolver, file, &main, entity);
         let (window, more) = self.window(resolver);
@@ -59,7 +66,10 @@ impl ToolOut {
         let json = file.json.iter().map(|name| name.value.clone()).collect();
         self.returns.insert(named.clone(), ReturnOut { shape: "rows", sql: rows, types, json, ..ReturnOut::default() });
         let integer = Some("integer".to_owned());
-        self.returns.insert("total".to_owned(), ReturnOut { shape: "value", sql: total.clone(), value_type: integer, ..ReturnOut::default() });
+        self.returns.insert(
+            "total".to_owned(),
+            ReturnOut { shape: "value", sql: total.clone(), value_type: integer, ..ReturnOut::default() },
+        );
         if let Some(more) = more {
             let sql = format!("SELECT ({total}) > {more}");
             let out = ReturnOut { shape: "value", sql, value_type: Some("boolean".to_owned()), ..ReturnOut::default() };
@@ -72,7 +82,10 @@ impl ToolOut {
         self.properties.insert(name.to_owned(), property);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one filter of one list; a struct of them would be named after this call")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one filter of one list; a struct of them would be named after this call"
+    )]
     fn filter(
         &mut self,
         resolver: &mut Resolver<'_>,
@@ -92,7 +105,11 @@ impl ToolOut {
         let described = |otherwise: String| about.clone().unwrap_or(otherwise);
         let words = humanise(name.trim_end_matches("_id"));
         if let Some(expression) = &spec.contains {
-            let input = if name.ends_with("query") || style.contains.is_empty() { name.to_owned() } else { format!("{name}{}", style.contains) };
+            let input = if name.ends_with("query") || style.contains.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{name}{}", style.contains)
+            };
             self.rename(name, &input);
             let about = described(format!("Only with this text in the {words}, in any case"));
             self.put(&input, json!({"type": "string", "minLength": 1, "maxLength": QUERY_LENGTH_MAX, "pattern": "\\S", "description": about}));
@@ -111,14 +128,27 @@ impl ToolOut {
             let column = sql::plain_column(&expression, aliases);
             let id = (column.is_none() && (expression == "id" || expression.ends_with(".id"))).then_some(());
             let Some(mut property) = equal_property(names, name, spec, column, id.is_some()) else {
-                resolver.wrong(Code::BlueprintInvalid, &place, line, format!("{}: the filter {name} is no plain column of this variant; give `type` or `enum`", self.canonical));
+                resolver.wrong(
+                    Code::BlueprintInvalid,
+                    &place,
+                    line,
+                    format!(
+                        "{}: the filter {name} is no plain column of this variant; give `type` or `enum`",
+                        self.canonical
+                    ),
+                );
                 return;
             };
             property["description"] = Value::from(described(format!("Only with this {words}")));
             self.put(name, property);
             conditions.push(format!("(:{name} IS NULL OR {expression} = :{name})"));
         } else {
-            resolver.wrong(Code::BlueprintInvalid, &place, line, format!("{}: the filter {name} has none of equals, contains, range and flag", self.canonical));
+            resolver.wrong(
+                Code::BlueprintInvalid,
+                &place,
+                line,
+                format!("{}: the filter {name} has none of equals, contains, range and flag", self.canonical),
+            );
         }
     }
 
@@ -135,10 +165,21 @@ impl ToolOut {
         conditions: &mut Vec<String>,
     ) {
         let style = resolver.variant.style.clone();
-        let kind = spec.kind.clone().or_else(|| sql::plain_column(expression, aliases).map(|column| range_kind(column).to_owned()));
+        let kind = spec
+            .kind
+            .clone()
+            .or_else(|| sql::plain_column(expression, aliases).map(|column| range_kind(column).to_owned()));
         let Some(kind) = kind else {
             let place = self.place.clone();
-            resolver.wrong(Code::BlueprintInvalid, &place, line, format!("{}: the range {name} is no plain column; give `type`: integer, number, money, date or time", self.canonical));
+            resolver.wrong(
+                Code::BlueprintInvalid,
+                &place,
+                line,
+                format!(
+                    "{}: the range {name} is no plain column; give `type`: integer, number, money, date or time",
+                    self.canonical
+                ),
+            );
             return;
         };
         let words = about.map_or_else(|| capitalised(&humanise(name.trim_end_matches("_cents"))), str::to_owned);
@@ -150,8 +191,12 @@ impl ToolOut {
             (format!("{}{name}{cents}", style.numbers.0), format!("{}{name}{cents}", style.numbers.1))
         };
         let property = |side: &str| match kind.as_str() {
-            "date" | "time" => json!({"type": "string", "format": "date", "description": format!("{words}: {side} this day (YYYY-MM-DD), included")}),
-            "money" => json!({"type": "integer", "minimum": 0, "description": format!("{words}: {side} this amount in cents")}),
+            "date" | "time" => {
+                json!({"type": "string", "format": "date", "description": format!("{words}: {side} this day (YYYY-MM-DD), included")})
+            }
+            "money" => {
+                json!({"type": "integer", "minimum": 0, "description": format!("{words}: {side} this amount in cents")})
+            }
             "number" => json!({"type": "number", "description": format!("{words}: {side} this")}),
             _ => json!({"type": "integer", "description": format!("{words}: {side} this")}),
         };
@@ -160,9 +205,18 @@ impl ToolOut {
         self.put(&high, property(to));
         let bare = name.trim_end_matches("_cents");
         for (canonical, styled) in [
-            (format!("{name}_from"), &low), (format!("{name}_to"), &high), (format!("min_{name}"), &low), (format!("max_{name}"), &high),
-            (format!("{name}_min"), &low), (format!("{name}_max"), &high), (format!("min_{bare}_cents"), &low), (format!("max_{bare}_cents"), &high),
-            (format!("{name}_after"), &low), (format!("{name}_before"), &high), (format!("{name}_since"), &low), (format!("{name}_until"), &high),
+            (format!("{name}_from"), &low),
+            (format!("{name}_to"), &high),
+            (format!("min_{name}"), &low),
+            (format!("max_{name}"), &high),
+            (format!("{name}_min"), &low),
+            (format!("{name}_max"), &high),
+            (format!("min_{bare}_cents"), &low),
+            (format!("max_{bare}_cents"), &high),
+            (format!("{name}_after"), &low),
+            (format!("{name}_before"), &high),
+            (format!("{name}_since"), &low),
+            (format!("{name}_until"), &high),
         ] {
             self.rename(&canonical, styled);
         }
@@ -179,7 +233,11 @@ impl ToolOut {
 
     /// ORDER BY, and the input that chooses among several.
     fn order(&mut self, resolver: &mut Resolver<'_>, file: &ToolFile, main: &str, entity: &Entity) -> String {
-        let key: Vec<String> = if entity.key.is_empty() { vec![format!("{main}.id")] } else { entity.key.iter().map(|column| format!("{main}.{column}")).collect() };
+        let key: Vec<String> = if entity.key.is_empty() {
+            vec![format!("{main}.id")]
+        } else {
+            entity.key.iter().map(|column| format!("{main}.{column}")).collect()
+        };
         let key = if file.group.is_some() && !entity.key.is_empty() { key[0].clone() } else { key.join(", ") };
         let place = self.place.clone();
         let mut orders = Vec::new();
@@ -192,7 +250,10 @@ impl ToolOut {
             [(first, _), ..] => {
                 let input = resolver.variant.style.sort_input();
                 let members: Vec<&String> = orders.iter().map(|(name, _)| name).collect();
-                self.put(input, json!({"type": "string", "enum": members, "default": first, "description": "Order of the list"}));
+                self.put(
+                    input,
+                    json!({"type": "string", "enum": members, "default": first, "description": "Order of the list"}),
+                );
                 let mut parts = Vec::new();
                 for (name, expression) in &orders {
                     for part in sql::split_commas(expression) {
@@ -214,7 +275,10 @@ impl ToolOut {
         match style.paging {
             Paging::Offset => {
                 self.put("limit", size("Most rows to return"));
-                self.put("offset", json!({"type": "integer", "minimum": 0, "default": 0, "description": "Rows to skip"}));
+                self.put(
+                    "offset",
+                    json!({"type": "integer", "minimum": 0, "default": 0, "description": "Rows to skip"}),
+                );
                 ("LIMIT :limit OFFSET :offset".to_owned(), None)
             }
             Paging::Page => {
@@ -258,7 +322,13 @@ fn range_kind(column: &Column) -> &'static str {
     }
 }
 
-fn equal_property(names: &Names<'_>, name: &str, spec: &FilterFile, column: Option<&Column>, id: bool) -> Option<Value> {
+fn equal_property(
+    names: &Names<'_>,
+    name: &str,
+    spec: &FilterFile,
+    column: Option<&Column>,
+    id: bool,
+) -> Option<Value> {
     if let Some(members) = &spec.members {
         return Some(json!({"type": "string", "enum": members}));
     }
@@ -273,7 +343,11 @@ fn equal_property(names: &Names<'_>, name: &str, spec: &FilterFile, column: Opti
         });
     }
     let of_id = |table: &str| {
-        let mut property = if id_type(names.ids) == "INTEGER" { json!({"type": "integer"}) } else { json!({"type": "string", "minLength": 1, "maxLength": 40}) };
+        let mut property = if id_type(names.ids) == "INTEGER" {
+            json!({"type": "integer"})
+        } else {
+            json!({"type": "string", "minLength": 1, "maxLength": 40})
+        };
         let by_name = name.strip_suffix("_id").is_some_and(|thing| super::super::words::plural(thing) == table);
         if !by_name {
             property["x-from"] = Value::from(format!("{table}.id"));

@@ -28,7 +28,8 @@ pub(crate) fn split_commas(text: &str) -> Vec<&str> {
     parts
 }
 
-static ALIAS: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:^|\bFROM|\bJOIN|,)\s*(\w+)(?:\s+(?:AS\s+)?(\w+))?"));
+static ALIAS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)(?:^|\bFROM\b|\bJOIN\b|,)\s*(\w+)(?:\s+(?:AS\s+)?(\w+))?"));
 static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?is)^(.*)\s+AS\s+(\w+)$"));
 static COLUMN: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:(\w+)\.)?(\w+)$"));
 
@@ -37,7 +38,8 @@ fn pattern(text: &str) -> Regex {
 }
 
 /// Words that follow a table's name and are no alias.
-const NO_ALIAS: &[&str] = &["join", "left", "inner", "cross", "on", "where", "group", "order", "limit", "using", "natural", "union"];
+const NO_ALIAS: &[&str] =
+    &["join", "left", "inner", "cross", "on", "where", "group", "order", "limit", "using", "natural", "union"];
 
 /// Tables of a FROM by alias, in order.
 pub(crate) fn aliases<'e>(from: &str, entities: &'e IndexMap<String, Entity>) -> Vec<(String, &'e Entity)> {
@@ -45,7 +47,10 @@ pub(crate) fn aliases<'e>(from: &str, entities: &'e IndexMap<String, Entity>) ->
     for capture in ALIAS.captures_iter(from) {
         let table = &capture[1];
         let Some(entity) = entities.values().find(|entity| entity.table == table) else { continue };
-        let alias = capture.get(2).map(|alias| alias.as_str()).filter(|alias| !NO_ALIAS.contains(&alias.to_lowercase().as_str()));
+        let alias = capture
+            .get(2)
+            .map(|alias| alias.as_str())
+            .filter(|alias| !NO_ALIAS.contains(&alias.to_lowercase().as_str()));
         found.push((alias.unwrap_or(table).to_owned(), entity));
     }
     found
@@ -97,7 +102,11 @@ pub(crate) fn select_parts(sql: &str) -> Option<(&str, &str)> {
 }
 
 /// JSON types of the columns of a select list that are plain and whose type SQLite doesn't tell: booleans.
-pub(crate) fn boolean_columns(list: &str, from: &str, entities: &IndexMap<String, Entity>) -> Vec<(String, &'static str)> {
+pub(crate) fn boolean_columns(
+    list: &str,
+    from: &str,
+    entities: &IndexMap<String, Entity>,
+) -> Vec<(String, &'static str)> {
     let aliases = aliases(from, entities);
     let list = list.trim();
     let list = list.get(..9).filter(|word| word.eq_ignore_ascii_case("distinct ")).map_or(list, |_| &list[9..]);

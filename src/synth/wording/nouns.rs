@@ -84,28 +84,6 @@ const UNCHANGED: &[&str] = &[
     "headquarters",
 ];
 
-/// Nouns whose plural adds `es` to an `s` that a singular in `se` would not have: `statuses`, but `courses`.
-const ENDING_IN_S: &[&str] = &[
-    "status",
-    "bus",
-    "campus",
-    "bonus",
-    "virus",
-    "census",
-    "focus",
-    "chorus",
-    "surplus",
-    "minibus",
-    "iris",
-    "plus",
-    "syllabus",
-    "apparatus",
-    "cactus",
-    "walrus",
-    "circus",
-    "radius",
-];
-
 /// The plural of a noun; of the last word of several, joined by spaces or underscores.
 pub(crate) fn plural(noun: &str) -> String {
     let (head, last) = last_word(noun);
@@ -121,32 +99,6 @@ pub(crate) fn plural(noun: &str) -> String {
     }
     let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|ending| last.ends_with(ending));
     format!("{noun}{}", if hisses { "es" } else { "s" })
-}
-
-/// The singular of a plural noun; of the last word of several, joined by spaces or underscores.
-pub(crate) fn singular(noun: &str) -> String {
-    let (head, last) = last_word(noun);
-    if UNCHANGED.contains(&last) {
-        return noun.to_owned();
-    }
-    // Who takes leave is met more often than who collects foliage.
-    if last == "leaves" {
-        return format!("{head}leave");
-    }
-    if let Some((one, _)) = IRREGULAR.iter().find(|(_, many)| *many == last) {
-        return format!("{head}{one}");
-    }
-    let stem = if let Some(stem) = last.strip_suffix("ies") {
-        format!("{stem}y")
-    } else if let Some(stem) = last.strip_suffix("es") {
-        let hisses = ["ss", "x", "zz", "ch", "sh"].iter().any(|ending| stem.ends_with(ending));
-        if hisses || ENDING_IN_S.contains(&stem) { stem.to_owned() } else { format!("{stem}e") }
-    } else if last.ends_with("ss") || ENDING_IN_S.contains(&last) {
-        last.to_owned()
-    } else {
-        last.strip_suffix('s').unwrap_or(last).to_owned()
-    };
-    format!("{head}{stem}")
 }
 
 /// `a` or `an`, whichever the noun wants before it.
@@ -196,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plurals_and_singulars_belong_together() {
+    fn plurals_follow_the_spelling() {
         for (one, many) in [
             ("restaurant", "restaurants"),
             ("category", "categories"),
@@ -239,7 +191,6 @@ mod tests {
             ("wishlist_item", "wishlist_items"),
         ] {
             assert_eq!(plural(one), many);
-            assert_eq!(singular(many), one);
         }
     }
 
