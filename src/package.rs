@@ -130,6 +130,16 @@ pub(crate) fn from_texts(directory: PathBuf, texts: Texts) -> (Option<Package>, 
     (Some(package), findings)
 }
 
+impl Package {
+    /// Takes these tasks instead of the ones it has; gives what is wrong with them. The digest stays that of the files.
+    pub(crate) fn take_tasks(&mut self, text: &str) -> Vec<Diagnostic> {
+        let mut findings = Vec::new();
+        self.tasks = parse(text, TASKS_FILE, &mut findings).unwrap_or_default();
+        findings.extend(checks::all(self).into_iter().filter(|finding| finding.file == TASKS_FILE));
+        findings
+    }
+}
+
 /// SHA-256 over the names and bytes of the package's files, in hexadecimal, without parsing them; none where one can't be read.
 pub fn digest(directory: &Path) -> Option<String> {
     let mut digest = Sha256::new();

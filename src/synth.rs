@@ -28,7 +28,6 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -37,7 +36,7 @@ use self::compile::{Compiled, DEFAULT_ACTOR};
 use self::model::Model;
 use self::plan::{CaseReport, Goal};
 use self::rng::Rng;
-use self::variant::Variant;
+use self::variant::{Sizes, Variant};
 use crate::engine::environment::Environment;
 use crate::package::diagnostic::{Code, Diagnostic, Severity};
 use crate::package::{self, DATA_FILE, ENVIRONMENT_FILE, ORIGIN_FILE, SCHEMA_FILE, TASKS_FILE, TOOLS_FILE};
@@ -54,6 +53,7 @@ const DRAWS_MAX: u32 = 40;
 pub struct Synthesizer {
     models: Vec<Model>,
     seed: u64,
+    sizes: Sizes,
     digest: String,
 }
 
@@ -117,6 +117,7 @@ impl From<CaseReport> for CaseSummary {
 
 impl Synthesizer {
     /// The blueprints in the binary, or those of a folder, or only some of them; with everything that is wrong with their files.
+    /// Of drafts, what is there is made, however small.
     ///
     /// # Errors
     /// The folder can't be read.
@@ -124,6 +125,7 @@ impl Synthesizer {
         folder: Option<&std::path::Path>,
         only: &[String],
         seed: u64,
+        draft: bool,
     ) -> std::io::Result<(Self, Vec<Diagnostic>)> {
         let library = match folder {
             Some(folder) => Library::of_folder(folder)?,
@@ -133,7 +135,8 @@ impl Synthesizer {
         let digest = library.digest(compile::VERSION, only);
         let wanted = library.blueprints().iter().filter(|source| only.is_empty() || only.contains(&source.name));
         let models = wanted.filter_map(|source| Model::build(&library, source, &mut findings)).collect();
-        Ok((Self { models, seed, digest }, findings))
+        let sizes = if draft { Sizes::Draft } else { Sizes::Whole };
+        Ok((Self { models, seed, sizes, digest }, findings))
     }
 
     /// SHA-256 over everything but count and seed that a set depends on, in hexadecimal.
@@ -155,7 +158,7 @@ impl Synthesizer {
             let rng = Rng::new(self.seed).fork(&model.name);
             let mut before: Vec<BTreeSet<String>> = Vec::new();
             for number in 0..share {
-                match distinct_variant(model, number as u32, &rng, &mut before) {
+                match distinct_variant(model, number as u32, self.sizes, &rng, &mut before) {
                     Ok(variant) => {
                         let name = format!("{}_{:02}", model.name, number + 1);
                         orders.push(Order { model: index, variant, name });
@@ -193,8 +196,11 @@ impl Synthesizer {
         let mut tasks = Vec::new();
         let mut origins = Map::new();
         let mut default_actor = first;
-        if let Some(bare) = bare {
-            let planned = plan::plan(model, &order.variant, &compiled, &bare, |goals| prove(&compiled, &bare, goals));
+        // One to plan with, and one that takes the tasks that are tried.
+        let proving =
+            bare.as_ref().and_then(|_| load(&compiled, &compiled.first_actor(), "[]\n", &mut Vec::new(), model));
+        if let (Some(bare), Some(mut proving)) = (bare, proving) {
+            let planned = plan::plan(model, &order.variant, &compiled, &bare, |goals| prove(&mut proving, goals));
             findings.extend(planned.findings);
             default_actor = planned.default_actor;
             for (goal, name) in planned.goals.iter().zip(plan::names(&planned.goals)) {
@@ -204,7 +210,7 @@ impl Synthesizer {
                     json!({"intents": goal.intents, "own_rule": goal.own_rule, "kind": goal.kind.as_str()}),
                 );
             }
-            if planned.goals.len() < plan::TASKS {
+            if planned.goals.len() < plan::TASKS && self.sizes == Sizes::Whole {
                 let message = format!(
                     "{}: only {} of {} tasks could be planned; `envfarm synth --report` says why",
                     order.name,
@@ -261,15 +267,16 @@ impl Synthesizer {
 fn distinct_variant(
     model: &Model,
     number: u32,
+    sizes: Sizes,
     rng: &Rng,
     before: &mut Vec<BTreeSet<String>>,
 ) -> Result<Variant, String> {
     let mut last = None;
     for attempt in 0..DRAWS_MAX {
-        let variant = Variant::draw(model, number, attempt, rng)?;
+        let variant = Variant::draw(model, number, attempt, sizes, rng)?;
         let names: BTreeSet<String> = tools::tool_names(model, &variant).into_values().collect();
         let nearest = before.iter().map(|other| jaccard(&names, other)).fold(0.0, f64::max);
-        if nearest <= SHARED_NAMES_MAX {
+        if nearest <= SHARED_NAMES_MAX || sizes == Sizes::Draft {
             before.push(names);
             return Ok(variant);
         }
@@ -314,7 +321,7 @@ fn load(
     tasks: &str,
     findings: &mut Vec<Diagnostic>,
     model: &Model,
-) -> Option<Arc<Environment>> {
+) -> Option<Environment> {
     let texts = package::Texts {
         environment: compiled.environment_for(actor),
         schema: compiled.schema.clone(),
@@ -326,7 +333,7 @@ fn load(
     let environment = package.and_then(|package| Environment::compile(package, &mut found));
     let broken = found.iter().any(|finding| finding.severity == Severity::Error);
     findings.extend(found.into_iter().map(|finding| placed(compiled, model, finding)));
-    environment.filter(|_| !broken).map(Arc::new)
+    environment.filter(|_| !broken)
 }
 
 /// A finding in a compiled file, placed where the blueprint says it.
@@ -372,39 +379,35 @@ fn of_table(compiled: &Compiled, rest: Option<&str>) -> Option<(model::Place, St
 }
 
 /// Runs the gates for tasks over goals.
-fn prove(compiled: &Compiled, bare: &Environment, goals: &[Goal]) -> Vec<Result<(), String>> {
+fn prove(bare: &mut Environment, goals: &[Goal]) -> Vec<Result<(), String>> {
     let names = plan::names(goals);
-    let tasks: Vec<Value> = goals.iter().zip(&names).map(|(goal, name)| goal.to_value(name, &Value::Null)).collect();
     let default = bare.default_actor().clone();
-    let texts = package::Texts {
-        environment: compiled.environment_for(&default),
-        schema: compiled.schema.clone(),
-        data: compiled.data.clone(),
-        tools: compiled.tools_text.clone(),
-        tasks: emit::document(&Value::Array(tasks)),
-    };
-    let mut found = Vec::new();
-    let (package, read) = package::from_texts(PathBuf::from(&compiled.name), texts);
-    found.extend(read);
-    let environment = package.and_then(|package| Environment::compile(package, &mut found));
-    let Some(environment) = environment else {
-        let message = found.first().map_or_else(|| "it doesn't compile".to_owned(), |finding| finding.message.clone());
-        return goals.iter().map(|_| Err(message.clone())).collect();
-    };
-    let environment = Arc::new(environment);
-    names
-        .iter()
-        .map(|name| {
-            let early = found.iter().find(|finding| finding.message.starts_with(&format!("{name}:")));
-            let first = early.cloned().or_else(|| proof::check_task(&environment, name).into_iter().next());
-            match first {
-                Some(finding) => Err(format!(
-                    "{}: {}",
-                    finding.code.as_str(),
-                    finding.message.trim_start_matches(name.as_str()).trim_start_matches(": ")
-                )),
-                None => Ok(()),
+    let tasks: Vec<Value> = goals.iter().zip(&names).map(|(goal, name)| goal.to_value(name, &default)).collect();
+    let found = bare.take_tasks(&emit::document(&Value::Array(tasks)));
+    let verdict = |name: &String| {
+        let early = found.iter().find(|finding| finding.message.starts_with(&format!("{name}:")));
+        match early.cloned().or_else(|| proof::check_task(bare, name).into_iter().next()) {
+            Some(finding) => {
+                let message = finding.message.trim_start_matches(name.as_str()).trim_start_matches(": ");
+                Err(format!("{}: {message}", finding.code.as_str()))
             }
-        })
-        .collect()
+            None if bare.tasks().contains_key(name.as_str()) => Ok(()),
+            None => Err("the task doesn't compile".to_owned()),
+        }
+    };
+    names.iter().map(verdict).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_blueprint_in_the_binary_has_ten_variants() {
+        let (synthesizer, mut findings) = Synthesizer::new(None, &[], 7, false).unwrap();
+        let blueprints = synthesizer.blueprints().len();
+        let orders = synthesizer.orders(10 * blueprints, &mut findings);
+        assert!(findings.is_empty(), "{findings:#?}");
+        assert_eq!(orders.len(), 10 * blueprints);
+    }
 }

@@ -49,6 +49,9 @@ pub(super) struct Options {
     /// Environments made at a time; as many as there are cores by default
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
+    /// Make what is there of unfinished blueprints: environments with fewer tools, tables or tasks than they should have
+    #[arg(long)]
+    draft: bool,
     /// Say how each case of each intent fared
     #[arg(long)]
     report: bool,
@@ -61,8 +64,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
-    let (synthesizer, mut findings) = Synthesizer::new(options.blueprints.as_deref(), &options.only, options.seed)
-        .map_err(|err| Failure::usage(format!("failed to read the blueprints: {err}")))?;
+    let (synthesizer, mut findings) =
+        Synthesizer::new(options.blueprints.as_deref(), &options.only, options.seed, options.draft)
+            .map_err(|err| Failure::usage(format!("failed to read the blueprints: {err}")))?;
     if options.list {
         return print(&format!("{}\n", synthesizer.blueprints().join("\n")));
     }

@@ -50,6 +50,14 @@ impl Environment {
     pub(crate) fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Self> {
         compile(package, findings)
     }
+
+    /// Takes these tasks instead of the ones it has, with what is wrong with them: for trying tasks before a package has any.
+    pub(crate) fn take_tasks(&mut self, text: &str) -> Vec<Diagnostic> {
+        let mut findings = self.package.take_tasks(text);
+        self.tasks = task::compile(&self.package, &self.catalog, &self.tools, &self.actors, &mut findings);
+        self.expected = ExpectedCache::default();
+        findings
+    }
 }
 
 fn compile(package: Package, findings: &mut Vec<Diagnostic>) -> Option<Environment> {

@@ -2,6 +2,7 @@
 
 mod execute;
 mod goal;
+mod ground;
 mod intent;
 mod query;
 mod recipe;

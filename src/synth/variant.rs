@@ -22,6 +22,15 @@ pub(crate) const TABLES_MIN: usize = 14;
 /// Selections of features that are tried.
 const TRIES_MAX: usize = 400;
 
+/// Whether variants must have the size that environments should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sizes {
+    /// They must.
+    Whole,
+    /// A draft may be smaller.
+    Draft,
+}
+
 /// One variant.
 #[derive(Debug, Clone)]
 pub(crate) struct Variant {
@@ -37,9 +46,9 @@ pub(crate) struct Variant {
 
 impl Variant {
     /// Draws the variant of this number; the reason where no selection of features fits.
-    pub(crate) fn draw(model: &Model, number: u32, attempt: u32, rng: &Rng) -> Result<Self, String> {
+    pub(crate) fn draw(model: &Model, number: u32, attempt: u32, size: Sizes, rng: &Rng) -> Result<Self, String> {
         let rng = rng.fork(&format!("{number}.{attempt}"));
-        let features = features(model, &mut rng.fork("features"))?;
+        let features = features(model, size, &mut rng.fork("features"))?;
         let mut of_constants = rng.fork("constants");
         let mut constants = BTreeMap::new();
         for (name, values) in &model.constants {
@@ -74,7 +83,7 @@ fn size(model: &Model, features: &BTreeSet<String>) -> Size {
 }
 
 /// A random selection that has as many tools and tables as an environment should have.
-fn features(model: &Model, rng: &mut Rng) -> Result<BTreeSet<String>, String> {
+fn features(model: &Model, sizes: Sizes, rng: &mut Rng) -> Result<BTreeSet<String>, String> {
     let always: BTreeSet<String> =
         model.features.iter().filter(|(_, item)| item.value.always).map(|(name, _)| name.clone()).collect();
     let mut names: Vec<&String> = model.features.keys().filter(|name| !always.contains(*name)).collect();
@@ -98,7 +107,7 @@ fn features(model: &Model, rng: &mut Rng) -> Result<BTreeSet<String>, String> {
         if fits && size.tools <= TOOLS_AIM_MAX {
             return Ok(chosen);
         }
-        if fits {
+        if fits || (sizes == Sizes::Draft && size.tools <= TOOLS_MAX) {
             second_best.get_or_insert(chosen);
         }
         seen.push(format!("{} tools ({} own), {} tables", size.tools, size.own, size.tables));

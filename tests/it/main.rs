@@ -19,6 +19,7 @@ mod secrets;
 mod settings;
 mod stdio;
 mod support;
+mod synth;
 mod tidy;
 mod trainer;
 mod trajectories;

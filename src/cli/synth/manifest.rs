@@ -13,6 +13,9 @@ use crate::synth::{Synthesized, Synthesizer};
 /// Name of the file in the folder.
 const MANIFEST_FILE: &str = "synth.json";
 
+/// Name of the file in the folder of an environment that isn't as it should be; such a one is made again.
+const FINDINGS_FILE: &str = "findings.json";
+
 /// Ending of a folder that is being written.
 const PARTIAL: &str = ".partial";
 
@@ -22,13 +25,19 @@ const PARTIAL: &str = ".partial";
 pub(super) struct Manifest {
     count: usize,
     seed: u64,
+    draft: bool,
     /// SHA-256 over synthesizer, blueprints and modules.
     blueprints: String,
 }
 
 impl Manifest {
     pub(super) fn new(options: &Options, synthesizer: &Synthesizer) -> Self {
-        Self { count: options.count, seed: options.seed, blueprints: synthesizer.digest().to_owned() }
+        Self {
+            count: options.count,
+            seed: options.seed,
+            draft: options.draft,
+            blueprints: synthesizer.digest().to_owned(),
+        }
     }
 
     /// Prepares the folder; the names of environments that are in it already.
@@ -59,7 +68,10 @@ impl Manifest {
         for partial in names.iter().filter(|name| name.ends_with(PARTIAL)) {
             fs::remove_dir_all(out.join(partial)).map_err(|err| failed("tidy up", err))?;
         }
-        names.retain(|name| FILES.iter().all(|file| out.join(name).join(file).is_file()));
+        names.retain(|name| {
+            let folder = out.join(name);
+            FILES.iter().all(|file| folder.join(file).is_file()) && !folder.join(FINDINGS_FILE).exists()
+        });
         Ok(names)
     }
 }
@@ -67,12 +79,19 @@ impl Manifest {
 /// Writes a package: all of it or nothing.
 pub(super) fn write(out: &Path, made: &Synthesized) -> Result<(), Failure> {
     let partial = out.join(format!("{}{PARTIAL}", made.name));
+    let place = out.join(&made.name);
     let whole = || -> std::io::Result<()> {
         fs::create_dir_all(&partial)?;
+        if !made.findings.is_empty() {
+            fs::write(partial.join(FINDINGS_FILE), serde_json::to_string_pretty(&made.findings)?)?;
+        }
         for (name, text) in &made.files {
             fs::write(partial.join(name), text)?;
         }
-        fs::rename(&partial, out.join(&made.name))
+        if place.exists() {
+            fs::remove_dir_all(&place)?;
+        }
+        fs::rename(&partial, &place)
     };
     whole().map_err(|err| Failure::failed(format!("failed to write {} to {}: {err}", made.name, out.display())))
 }

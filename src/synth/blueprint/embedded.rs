@@ -21,3 +21,24 @@ pub(super) const MODULES: &[(&str, &str)] = texts!["modules":
     abuse_reports addresses approvals comments favorites gift_cards loyalty messages notifications
     payment_methods reminders reviews sharing subscriptions support_tickets tags
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_lists_are_what_the_folders_hold() {
+        for (folder, listed) in [("blueprints", BLUEPRINTS), ("modules", MODULES)] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/synth").join(folder);
+            let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut held: Vec<String> =
+                entries.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect();
+            held.sort();
+            let listed: Vec<&str> = listed.iter().map(|(name, _)| *name).collect();
+            assert_eq!(held, listed);
+        }
+    }
+}

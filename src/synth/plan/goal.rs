@@ -9,14 +9,13 @@ use super::super::model::Model;
 use super::super::rng::Rng;
 use super::super::wording::{self, Formats, Part, Speaker};
 use super::execute::{Run, Stage, Told};
+use super::ground::{grounded, shown, unique};
 use super::intent::{Case, Intent};
 use super::query::{self, Row};
 pub(crate) use super::recipe::GoalKind;
 use super::recipe::{Recipe, recipes};
 use super::text::{self, plain};
 use super::{CaseReport, TASKS};
-use crate::engine::answer::{facts, normal};
-use crate::engine::solution::observed;
 use crate::engine::state::{Conditions, State};
 
 /// Rows of a case whose plans are tried beforehand.
@@ -546,78 +545,5 @@ impl<'p> Planner<'p> {
 
     pub(super) fn into_report(self) -> Vec<CaseReport> {
         self.report
-    }
-}
-
-/// Whether the slots' texts tell a row from all others.
-fn unique(slots: &BTreeSet<text::Slot>, row: &Row, among: &[Row], formats: &Formats) -> Result<(), String> {
-    let texts = |row: &Row| -> Result<Vec<String>, String> {
-        slots.iter().map(|slot| text::slot_text(slot, row, formats)).collect()
-    };
-    let own = texts(row)?;
-    let alike = among.iter().filter(|other| *other != row && texts(other).is_ok_and(|texts| texts == own)).count();
-    if alike > 0 {
-        let names: Vec<&str> = slots.iter().map(|slot| slot.column.as_str()).collect();
-        return Err(format!("the slots {} don't tell the row from others of among", names.join(", ")));
-    }
-    Ok(())
-}
-
-/// Whether the agent can see what each slot says: in an observation, or as an argument that it passes on.
-fn grounded(
-    run: &Run,
-    before: usize,
-    slots: &BTreeSet<text::Slot>,
-    row: &Row,
-    given: &BTreeSet<String>,
-) -> Result<(), String> {
-    for slot in slots.iter().filter(|slot| !given.contains(&slot.column)) {
-        let Some(value) = row.get(&slot.column) else { continue };
-        let passed =
-            run.calls[before..].iter().any(|call| call.arguments.values().any(|argument| holds(argument, value)));
-        if !passed && !shown(run, 0, value) {
-            return Err(format!(
-                "{{{}}} is no argument and shows in no observation of the plan, so nobody could tell what it means; add the read that shows it, or `given: [{}]` if it is what the person decides",
-                slot.column, slot.column
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Whether an observation shows a value.
-fn shown(run: &Run, from: usize, value: &Value) -> bool {
-    let seen = observed(&run.calls[from..]);
-    let wanted = normal(&plain(value));
-    let number = value.as_f64();
-    let day = value
-        .as_str()
-        .filter(|text| text.len() >= 10)
-        .is_some_and(|text| text.as_bytes()[4] == b'-' && facts(text).dates.len() == 1);
-    seen.iter().any(|(_, seen)| {
-        let same_number = number.is_some() && number == seen.as_f64();
-        let day_of =
-            day && seen.as_str().is_some_and(|text| value.as_str().is_some_and(|day| text.starts_with(&day[..10])));
-        same_number
-            || day_of
-            || holds(seen, value)
-            || (!wanted.is_empty() && number.is_none() && normal(&plain(seen)).contains(&wanted))
-    })
-}
-
-/// Whether an argument is or holds a value; an amount in cents may have been said in whole units.
-fn holds(argument: &Value, value: &Value) -> bool {
-    match argument {
-        Value::Array(elements) => elements.iter().any(|element| holds(element, value)),
-        Value::Object(members) => members.values().any(|member| holds(member, value)),
-        scalar => {
-            let same_number =
-                scalar.as_f64().zip(value.as_f64()).is_some_and(|(left, right)| (left - right).abs() < 1e-9);
-            let text = plain(value);
-            scalar == value
-                || same_number
-                || (text.len() > 1 && plain(scalar).contains(&text))
-                || (plain(scalar).len() > 2 && text.contains(&plain(scalar)))
-        }
     }
 }
