@@ -1,5 +1,6 @@
 //! Everything that executes to judge a package: a walk that calls every tool in many states, and gates for every task.
 
+pub(crate) mod facts;
 mod invariants;
 pub(crate) mod task_gates;
 pub mod transcript;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, check, export, print, replay, solve, top, verify};
 use crate::http;
-use crate::package::files::{EnvironmentFile, TaskFile, ToolFile};
+use crate::package::files::{EnvironmentFile, OriginFile, TaskFile, ToolFile};
 use crate::trajectory;
 
 const EXAMPLES: &str = "Examples:
@@ -46,6 +46,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("environment.json", schema::<EnvironmentFile>("environment.yaml of a package")),
         ("tools.json", schema::<Vec<ToolFile>>("tools.yaml of a package")),
         ("tasks.json", schema::<Vec<TaskFile>>("tasks.yaml of a package")),
+        ("origin.json", schema::<OriginFile>("origin.yaml of a package")),
         ("trajectory.json", schema::<trajectory::Line>("One line of a trajectory, which is JSON Lines")),
         ("openapi.json", http::openapi::document()),
         ("check.json", schema::<check::Report>("Output of envfarm check --json")),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::facts;
 use super::walk::Write;
 use crate::engine::environment::Environment;
 use crate::engine::snapshot::{self, Cell, Row};
@@ -85,6 +86,7 @@ pub(super) fn check(environment: &Environment, task: &Task, unrelated: &[Call]) 
     findings.extend(answers::check(&gates));
     findings.extend(robustness::check(&gates, unrelated));
     findings.extend(provenance::check(&gates));
+    findings.extend(facts::check(task, &gates.played));
     findings
 }
 
