@@ -8,7 +8,8 @@ pub(crate) mod walk;
 
 use std::sync::Arc;
 
-use self::task_gates::Call;
+use self::task_gates::{Call, Gates, Ground};
+use self::walk::Walk;
 use crate::engine::environment::Environment;
 use crate::package::diagnostic::Diagnostic;
 
@@ -19,13 +20,24 @@ pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Dia
     let mut findings = walk::check(environment, &walk);
     progress("following the invariants");
     findings.extend(invariants::check(environment, &walk.writes));
-    let of_tasks = task_gates::committing_calls(environment);
-    for task in environment.tasks().values() {
-        progress(task.name().as_ref());
-        // Writes of other tasks, which look most like this one's, and whatever else this task's actor can write.
-        let mut unrelated = of_tasks.clone();
-        unrelated.extend(walk.writes.iter().filter(|write| &write.actor == task.actor()).map(Call::from));
-        findings.extend(task_gates::check(environment, task, &unrelated));
+    let ground = Ground::new(environment);
+    let tasks = environment.tasks().values();
+    let gates: Vec<_> = tasks.map(|task| Gates::new(environment, &ground, task)).collect();
+    let of_tasks: Vec<Call> = gates.iter().flatten().flat_map(Gates::committing_calls).collect();
+    for gates in gates {
+        match gates {
+            Ok(gates) => {
+                progress(gates.task.name().as_ref());
+                findings.extend(task_gates::check(&gates, &unrelated(&gates, &of_tasks, &walk)).findings);
+            }
+            Err(finding) => findings.push(*finding),
+        }
     }
     findings
+}
+
+/// Writes of other tasks, which look most like this one's, and whatever else this task's actor can write.
+fn unrelated(gates: &Gates<'_>, of_tasks: &[Call], walk: &Walk) -> Vec<Call> {
+    let writes = walk.writes.iter().filter(|write| &write.actor == gates.task.actor());
+    of_tasks.iter().cloned().chain(writes.map(Call::from)).collect()
 }
