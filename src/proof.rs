@@ -9,14 +9,15 @@ pub(crate) mod walk;
 use std::sync::Arc;
 
 use self::task_gates::{Call, Gates, Ground};
-use self::walk::Walk;
+use self::walk::{Effort, Walk};
 use crate::engine::environment::Environment;
 use crate::package::diagnostic::Diagnostic;
 
 /// Executes an environment's tools and tasks and reports every finding. `progress` is told what is being done.
 pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Diagnostic> {
     progress("calling tools");
-    let walk = walk::explore(environment);
+    let walk =
+        walk::explore(environment, if std::env::var("BRIEF").is_ok() { Effort::BRIEF } else { Effort::THOROUGH });
     let mut findings = walk::check(environment, &walk);
     progress("following the invariants");
     findings.extend(invariants::check(environment, &walk.writes));

@@ -123,6 +123,9 @@ pub(super) struct Judge<'j> {
     pub findings: Findings,
     /// By tool.
     pub samples: Vec<Samples>,
+    /// Calls of each tool that are kept for repeating, at most: some of all, and those with the longest results.
+    pub repeated: usize,
+    pub repeated_longest: usize,
 }
 
 /// How a message names a call.
@@ -156,6 +159,8 @@ impl<'j> Judge<'j> {
             marks: None,
             findings: Findings::default(),
             samples: environment.tools().iter().map(|_| Samples::default()).collect(),
+            repeated: 0,
+            repeated_longest: 0,
         }
     }
 
@@ -289,17 +294,15 @@ impl<'j> Judge<'j> {
         child: Option<&Arc<Entry>>,
     ) {
         const INTERVAL: u64 = 41;
-        const LONGEST: usize = 2;
-        const REGULAR: usize = 4;
         let text = observation.text().into_owned();
         let samples = &mut self.samples[index];
         samples.calls += 1;
         let shortest =
             samples.longest.iter().map(|sample| sample.text.len()).enumerate().min_by_key(|(_, length)| *length);
-        let is_regular = samples.calls % INTERVAL == 1 && samples.regular.len() < REGULAR;
+        let is_regular = samples.calls % INTERVAL == 1 && samples.regular.len() < self.repeated;
         let replaced = match shortest {
             _ if is_regular => None,
-            _ if samples.longest.len() < LONGEST => None,
+            _ if samples.longest.len() < self.repeated_longest => None,
             Some((place, length)) if length < text.len() => Some(place),
             _ => return,
         };
