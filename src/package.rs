@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use self::diagnostic::{Code, Diagnostic};
-use self::files::{At, EnvironmentFile, TaskFile, ToolFile};
+use self::files::{At, EnvironmentFile, OriginFile, TaskFile, ToolFile};
 
 /// Name of the file with the environment's description.
 pub const ENVIRONMENT_FILE: &str = "environment.yaml";
@@ -28,10 +28,10 @@ pub const TOOLS_FILE: &str = "tools.yaml";
 /// Name of the file with the tasks.
 pub const TASKS_FILE: &str = "tasks.yaml";
 
-/// Name of the optional file that says where a synthesized package comes from.
+/// Name of the file that says where a synthesized package comes from. A package needn't have it.
 pub const ORIGIN_FILE: &str = "origin.yaml";
 
-/// The files of a package.
+/// The files that every package has, and that its digest is over.
 pub const FILES: &[&str] = &[ENVIRONMENT_FILE, SCHEMA_FILE, DATA_FILE, TOOLS_FILE, TASKS_FILE];
 
 /// Largest accepted file of a package. The largest of 1,000 synthesized packages is under 0.2 MB, and a package is meant to
@@ -53,7 +53,9 @@ pub struct Package {
     pub tools: Vec<At<ToolFile>>,
     /// `tasks.yaml`.
     pub tasks: Vec<At<TaskFile>>,
-    /// SHA-256 over the names and bytes of the five files, in hexadecimal.
+    /// `origin.yaml`, where there is one.
+    pub origin: Option<OriginFile>,
+    /// SHA-256 over the names and bytes of the five files that every package has, in hexadecimal.
     pub digest: String,
 }
 
@@ -80,6 +82,7 @@ pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
     let tools = text(TOOLS_FILE);
     let tasks = text(TASKS_FILE);
     let digest = hex(&digest.finalize());
+    let origin = origin(directory, &mut findings);
 
     let environment = environment.and_then(|text| parse(&text, ENVIRONMENT_FILE, &mut findings));
     let tools = tools.and_then(|text| parse(&text, TOOLS_FILE, &mut findings));
@@ -89,7 +92,7 @@ pub fn read(directory: &Path) -> (Option<Package>, Vec<Diagnostic>) {
     else {
         return (None, findings);
     };
-    let package = Package { directory: directory.to_owned(), environment, schema, data, tools, tasks, digest };
+    let package = Package { directory: directory.to_owned(), environment, schema, data, tools, tasks, origin, digest };
     findings.extend(checks::all(&package));
     (Some(package), findings)
 }
@@ -125,7 +128,7 @@ pub(crate) fn from_texts(directory: PathBuf, texts: Texts) -> (Option<Package>, 
     };
     let digest = hex(&digest.finalize());
     let (schema, data) = (texts.schema, texts.data);
-    let package = Package { directory, environment, schema, data, tools, tasks, digest };
+    let package = Package { directory, environment, schema, data, tools, tasks, origin: None, digest };
     findings.extend(checks::all(&package));
     (Some(package), findings)
 }
@@ -137,6 +140,21 @@ impl Package {
         self.tasks = parse(text, TASKS_FILE, &mut findings).unwrap_or_default();
         findings.extend(checks::all(self).into_iter().filter(|finding| finding.file == TASKS_FILE));
         findings
+    }
+}
+
+/// Where the package says that it comes from, if it does.
+fn origin(directory: &Path, findings: &mut Vec<Diagnostic>) -> Option<OriginFile> {
+    let path = directory.join(ORIGIN_FILE);
+    if !path.exists() {
+        return None;
+    }
+    match read_file(&path) {
+        Ok(text) => parse(&text, ORIGIN_FILE, findings),
+        Err((code, message)) => {
+            findings.push(Diagnostic::new(code, ORIGIN_FILE, 0, message));
+            None
+        }
     }
 }
 

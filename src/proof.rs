@@ -1,5 +1,6 @@
 //! Everything that executes to judge a package: a walk that calls every tool in many states, and gates for every task.
 
+pub(crate) mod facts;
 mod invariants;
 pub(crate) mod task_gates;
 pub mod transcript;
@@ -7,30 +8,52 @@ pub(crate) mod walk;
 
 use std::sync::Arc;
 
-use self::task_gates::Call;
+pub(crate) use self::task_gates::Ground;
+use self::task_gates::{Call, Gates};
+use self::walk::{Effort, Walk};
 use crate::engine::environment::Environment;
+use crate::id::TaskName;
 use crate::package::diagnostic::Diagnostic;
 
 /// Executes an environment's tools and tasks and reports every finding. `progress` is told what is being done.
 pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Diagnostic> {
     progress("calling tools");
-    let walk = walk::explore(environment);
+    let walk =
+        walk::explore(environment, if std::env::var("BRIEF").is_ok() { Effort::BRIEF } else { Effort::THOROUGH });
     let mut findings = walk::check(environment, &walk);
     progress("following the invariants");
     findings.extend(invariants::check(environment, &walk.writes));
-    let of_tasks = task_gates::committing_calls(environment);
-    for task in environment.tasks().values() {
-        progress(task.name().as_ref());
-        // Writes of other tasks, which look most like this one's, and whatever else this task's actor can write.
-        let mut unrelated = of_tasks.clone();
-        unrelated.extend(walk.writes.iter().filter(|write| &write.actor == task.actor()).map(Call::from));
-        findings.extend(task_gates::check(environment, task, &unrelated));
+    let ground = Ground::new(environment);
+    let tasks = environment.tasks().values();
+    let gates: Vec<_> = tasks.map(|task| Gates::new(environment, &ground, task)).collect();
+    let of_tasks: Vec<Call> = gates.iter().flatten().flat_map(Gates::committing_calls).collect();
+    for gates in gates {
+        match gates {
+            Ok(gates) => {
+                progress(gates.task.name().as_ref());
+                findings.extend(task_gates::check(&gates, &unrelated(&gates, &of_tasks, &walk)).findings);
+            }
+            Err(finding) => findings.push(*finding),
+        }
     }
     findings
 }
 
-/// Runs the gates of one task, with the writes of the environment's other tasks as unrelated ones.
-pub(crate) fn check_task(environment: &Environment, name: &str) -> Vec<Diagnostic> {
-    let Some(task) = environment.tasks().get(name) else { return Vec::new() };
-    task_gates::check(environment, task, &task_gates::committing_calls(environment))
+/// Writes of other tasks, which look most like this one's, and whatever else this task's actor can write.
+fn unrelated(gates: &Gates<'_>, of_tasks: &[Call], walk: &Walk) -> Vec<Call> {
+    let writes = walk.writes.iter().filter(|write| &write.actor == gates.task.actor());
+    of_tasks.iter().cloned().chain(writes.map(Call::from)).collect()
+}
+
+/// Runs the gates of every task, with the writes of the other tasks as unrelated ones; what they found, by task.
+pub(crate) fn check_tasks(environment: &Environment, ground: &Ground) -> Vec<(TaskName, Vec<Diagnostic>)> {
+    let tasks = environment.tasks().values();
+    let gates: Vec<_> = tasks.map(|task| (task.name().clone(), Gates::new(environment, ground, task))).collect();
+    let of_tasks: Vec<Call> =
+        gates.iter().filter_map(|(_, gates)| gates.as_ref().ok()).flat_map(Gates::committing_calls).collect();
+    let found = gates.into_iter().map(|(name, gates)| match gates {
+        Ok(gates) => (name, task_gates::check(&gates, &of_tasks).findings),
+        Err(finding) => (name, vec![*finding]),
+    });
+    found.collect()
 }

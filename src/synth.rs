@@ -26,7 +26,7 @@ mod wording;
 mod words;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
@@ -200,7 +200,9 @@ impl Synthesizer {
         let proving =
             bare.as_ref().and_then(|_| load(&compiled, &compiled.first_actor(), "[]\n", &mut Vec::new(), model));
         if let (Some(bare), Some(mut proving)) = (bare, proving) {
-            let planned = plan::plan(model, &order.variant, &compiled, &bare, |goals| prove(&mut proving, goals));
+            let ground = proof::Ground::new(&bare);
+            let prove = |goals: &[Goal]| prove(&mut proving, &ground, goals);
+            let planned = plan::plan(model, &order.variant, &compiled, &bare, prove);
             findings.extend(planned.findings);
             default_actor = planned.default_actor;
             for (goal, name) in planned.goals.iter().zip(plan::names(&planned.goals)) {
@@ -379,21 +381,20 @@ fn of_table(compiled: &Compiled, rest: Option<&str>) -> Option<(model::Place, St
 }
 
 /// Runs the gates for tasks over goals.
-fn prove(bare: &mut Environment, goals: &[Goal]) -> Vec<Result<(), String>> {
+fn prove(bare: &mut Environment, ground: &proof::Ground, goals: &[Goal]) -> Vec<Result<(), String>> {
     let names = plan::names(goals);
     let default = bare.default_actor().clone();
     let tasks: Vec<Value> = goals.iter().zip(&names).map(|(goal, name)| goal.to_value(name, &default)).collect();
-    let found = bare.take_tasks(&emit::document(&Value::Array(tasks)));
+    let early = bare.take_tasks(&emit::document(&Value::Array(tasks)));
+    let proven: BTreeMap<String, Vec<Diagnostic>> =
+        proof::check_tasks(bare, ground).into_iter().map(|(name, found)| (name.to_string(), found)).collect();
     let verdict = |name: &String| {
-        let early = found.iter().find(|finding| finding.message.starts_with(&format!("{name}:")));
-        match early.cloned().or_else(|| proof::check_task(bare, name).into_iter().next()) {
-            Some(finding) => {
-                let message = finding.message.trim_start_matches(name.as_str()).trim_start_matches(": ");
-                Err(format!("{}: {message}", finding.code.as_str()))
-            }
-            None if bare.tasks().contains_key(name.as_str()) => Ok(()),
-            None => Err("the task doesn't compile".to_owned()),
-        }
+        let Some(found) = proven.get(name) else { return Err("the task doesn't compile".to_owned()) };
+        let early = early.iter().filter(|finding| finding.message.starts_with(&format!("{name}:")));
+        early.chain(found).next().map_or(Ok(()), |finding| {
+            let message = finding.message.trim_start_matches(name.as_str()).trim_start_matches(": ");
+            Err(format!("{}: {message}", finding.code.as_str()))
+        })
     };
     names.iter().map(verdict).collect()
 }

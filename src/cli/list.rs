@@ -104,7 +104,14 @@ fn one_as_json(environment: &Environment) -> String {
     let tasks: Vec<Value> = environment
         .tasks()
         .values()
-        .map(|task| json!({"name": task.name(), "difficulty": task.difficulty(), "instruction": task.instruction()}))
+        .map(|task| {
+            json!({
+                "name": task.name(),
+                "difficulty": task.difficulty(),
+                "facts": task.facts(),
+                "instruction": task.instruction(),
+            })
+        })
         .collect();
     let mut described = summary(environment);
     described["tools"] = describe_tools(environment);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, check, export, print, replay, solve, synth, top, verify};
 use crate::http;
-use crate::package::files::{EnvironmentFile, TaskFile, ToolFile};
+use crate::package::files::{EnvironmentFile, OriginFile, TaskFile, ToolFile};
 use crate::synth::blueprint::files::BlueprintFile;
 use crate::trajectory;
 
@@ -47,6 +47,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("environment.json", schema::<EnvironmentFile>("environment.yaml of a package")),
         ("tools.json", schema::<Vec<ToolFile>>("tools.yaml of a package")),
         ("tasks.json", schema::<Vec<TaskFile>>("tasks.yaml of a package")),
+        ("origin.json", schema::<OriginFile>("origin.yaml of a package")),
         (
             "blueprint.json",
             schema::<BlueprintFile>("A blueprint or a module of one, from which envfarm synth makes packages"),

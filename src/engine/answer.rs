@@ -116,6 +116,15 @@ impl Key {
         self.texts.iter().flatten().any(|wanted| wanted == text)
     }
 
+    /// False where a cell can't be an expected name, as its first letter tells: most of a database need not be brought into normal
+    /// form.
+    fn may_want(&self, cell: &Cell) -> bool {
+        let Cell::Text(text) = cell else { return false };
+        let first =
+            text.chars().find(|letter| letter.is_alphanumeric()).and_then(|letter| letter.to_lowercase().next());
+        self.texts.iter().flatten().any(|wanted| wanted.chars().next() == first)
+    }
+
     /// True for a longer name with an expected one in it.
     fn is_longer(&self, text: &str) -> bool {
         self.texts.iter().flatten().any(|wanted| wanted != text && contains_phrase(text, wanted))
@@ -149,9 +158,9 @@ fn others(
     for rows in snapshot.values() {
         let width = rows.values().next().map_or(0, Vec::len);
         for column in 0..width {
-            let texts: HashSet<String> = rows.values().filter_map(|row| text_of(&row[column])).collect();
-            if texts.iter().any(|text| key.wants(text)) {
-                others.extend(texts);
+            let cells = || rows.values().map(|row| &row[column]);
+            if cells().any(|cell| key.may_want(cell) && text_of(cell).is_some_and(|text| key.wants(&text))) {
+                others.extend(cells().filter_map(text_of));
             }
         }
     }

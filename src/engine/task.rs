@@ -7,7 +7,7 @@ use super::catalog::Catalog;
 use super::environment::{Actor, Tool};
 use crate::id::{TaskName, ToolName};
 use crate::package::diagnostic::{Code, Diagnostic};
-use crate::package::files::{At, CheckFile, Difficulty, ExpectFile, TaskFile};
+use crate::package::files::{At, CheckFile, Difficulty, ExpectFile, Facts, TaskFile};
 use crate::package::{Package, TASKS_FILE};
 
 /// What an instruction ends with where an answer is judged.
@@ -21,6 +21,7 @@ pub struct Task {
     asked: String,
     actor: Value,
     difficulty: Option<Difficulty>,
+    facts: Option<At<Facts>>,
     tags: Vec<String>,
     solution: Vec<SolutionCall>,
     answer: Option<String>,
@@ -73,6 +74,16 @@ impl Task {
     /// How much work it is.
     pub fn difficulty(&self) -> Option<Difficulty> {
         self.difficulty
+    }
+
+    /// What its reference solution takes, in numbers, where the package says.
+    pub fn facts(&self) -> Option<Facts> {
+        self.facts.as_ref().map(|facts| facts.value)
+    }
+
+    /// Line of tasks.yaml with those numbers.
+    pub(crate) fn facts_line(&self) -> usize {
+        self.facts.as_ref().map_or(self.line, |facts| facts.line)
     }
 
     /// Labels to filter by.
@@ -143,6 +154,7 @@ pub(super) fn compile(
             asked: file.instruction.trim().to_owned(),
             actor: actor.value.clone(),
             difficulty: file.difficulty,
+            facts: file.facts.clone(),
             tags: file.tags.clone(),
             solution: solution(file, tools),
             answer: file.solution.answer.as_ref().map(|answer| answer.value.clone()),

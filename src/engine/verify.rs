@@ -9,7 +9,7 @@ use super::answer::{self, Judged};
 use super::compare::{self, Rules, Volatile};
 use super::environment::Environment;
 use super::execute::truthy;
-use super::snapshot::{self, Delta};
+use super::snapshot::{self, Delta, Snapshot};
 use super::solution::{self, SolutionError};
 use super::state::{Conditions, State, budget};
 use super::task::Task;
@@ -175,13 +175,32 @@ pub(crate) fn judge(
     answer: Option<&str>,
 ) -> Result<Verdict, JudgeError> {
     let expected = expected(environment, task, conditions)?;
-    let mut checks = vec![state_check(environment, task, conditions, state, &expected)?];
-    if task.has_answer() {
-        let Judged { passed, reason } = answer::judge(&expected.answer, answer.unwrap_or_default());
-        checks.push(CheckResult { name: ANSWER_CHECK.to_owned(), passed, reason });
-    }
+    let before = snapshot::read(environment, &State::default(), conditions, state.written.iter().copied())?;
+    let mut checks = vec![state_check(environment, task, conditions, state, (&expected, &before))?];
+    checks.extend(answer_check(task, &expected, answer));
     checks.extend(sql_checks(environment, task, conditions, state)?);
     Ok(Verdict::of(checks))
+}
+
+/// Whether every check of a verdict that doesn't look at the answer passes. `initial` holds the rows of all tables at the
+/// start, for whoever judges many states of one environment.
+pub(crate) fn state_passes(
+    environment: &Environment,
+    task: &Task,
+    conditions: &Conditions,
+    state: &State,
+    (expected, initial): (&Expected, &Snapshot),
+) -> Result<bool, JudgeError> {
+    let passes = state_check(environment, task, conditions, state, (expected, initial))?.passed;
+    Ok(passes && sql_checks(environment, task, conditions, state)?.iter().all(|check| check.passed))
+}
+
+/// The check that judges the answer, for a task that asks for one.
+pub(crate) fn answer_check(task: &Task, expected: &Expected, answer: Option<&str>) -> Option<CheckResult> {
+    task.has_answer().then(|| {
+        let Judged { passed, reason } = answer::judge(&expected.answer, answer.unwrap_or_default());
+        CheckResult { name: ANSWER_CHECK.to_owned(), passed, reason }
+    })
 }
 
 fn state_check(
@@ -189,10 +208,11 @@ fn state_check(
     task: &Task,
     conditions: &Conditions,
     state: &State,
-    expected: &Expected,
+    (expected, before): (&Expected, &Snapshot),
 ) -> Result<CheckResult, JudgeError> {
     // Tables that only the attempt wrote are compared too; those that nobody wrote can't differ.
-    let actual = changes(environment, state, conditions, &state.written)?;
+    let after = snapshot::read(environment, state, conditions, state.written.iter().copied())?;
+    let actual = snapshot::delta(before, &after);
     let rules = Rules {
         catalog: environment.catalog(),
         history: environment.history(),

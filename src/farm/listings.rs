@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Farm, FarmError};
 use crate::engine::task;
 use crate::id::{EnvironmentName, TaskName};
-use crate::package::files::{Difficulty, TaskFile};
+use crate::package::files::{Difficulty, Facts, TaskFile};
 use crate::package::outline::{self, Outline};
 use crate::package::split::{self, Split};
 
@@ -44,7 +44,7 @@ pub struct EnvironmentListing {
     pub tasks: Vec<Arc<TaskListing>>,
 }
 
-/// What a trainer learns of a task: nothing of its solution but how many calls it takes, and nothing of its verifier.
+/// What a trainer learns of a task: nothing of its solution but what it takes in numbers, and nothing of its verifier.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TaskListing {
     /// Its name, unique in the environment.
@@ -61,6 +61,8 @@ pub struct TaskListing {
     pub reference_calls: usize,
     /// How much work it is for an agent that knows what it does; null where the author didn't say.
     pub difficulty: Option<Difficulty>,
+    /// What the reference solution takes, in numbers; null where the package doesn't say.
+    pub facts: Option<Facts>,
     /// Labels.
     pub tags: Vec<String>,
     /// Id of the actor who asks.
@@ -249,6 +251,7 @@ fn task(
         split: split::of(family, environment.as_ref(), name.as_ref()),
         reference_calls: file.solution.calls.len(),
         difficulty: file.difficulty,
+        facts: file.facts.as_ref().map(|facts| facts.value),
         tags: file.tags.clone(),
         actor: file.actor.as_ref().map_or(default_actor, |actor| &actor.value).clone(),
         has_answer: !file.verify.answer.is_empty(),

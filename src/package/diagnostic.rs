@@ -99,6 +99,8 @@ codes! {
     ClockInvalid "clock_invalid" Error "write it as 2026-03-17T09:30:00Z, at least two hours before midnight",
     /// A table or column that the package names doesn't exist.
     ReferenceUnknown "reference_unknown" Error "name a table or column of schema.sql",
+    /// What says where a package comes from doesn't fit the package.
+    OriginMismatch "origin_mismatch" Warning "origin.yaml names every tool and every task of the package and no others",
     // Blueprints.
     /// A blueprint that is no YAML, has an unknown key, or a value of the wrong type.
     BlueprintYaml "blueprint_yaml" Error "compare with schemas/blueprint.json",
@@ -155,6 +157,8 @@ codes! {
     // Tasks, without execution.
     /// A task that names something the package doesn't have, or lacks a part.
     TaskInvalid "task_invalid" Error "compare with the schema of tasks.yaml in schemas/",
+    /// Numbers recorded about a reference solution that are not the right ones.
+    FactsDiffer "facts_differ" Warning "record the right numbers, or none: trainers choose tasks by them",
     // Found by calling tools.
     /// A call that met a defect of the environment.
     ToolFaults "tool_faults" Error "put a guard in front of the statement, or make the let always give one row",

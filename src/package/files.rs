@@ -189,6 +189,8 @@ pub struct TaskFile {
     pub name: At<String>,
     /// How much work it is.
     pub difficulty: Option<Difficulty>,
+    /// What the reference solution takes, in numbers; `check` reports where they are not the right ones.
+    pub facts: Option<At<Facts>>,
     /// Free labels to filter by.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -201,6 +203,22 @@ pub struct TaskFile {
     /// How an attempt is judged.
     #[serde(default)]
     pub verify: At<VerifyFile>,
+}
+
+/// What the reference solution of a task takes, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Its calls.
+    pub calls: u32,
+    /// Distinct tools that it calls.
+    pub tools: u32,
+    /// Calls on the longest chain in which each takes an argument from the result of the one before it.
+    pub hops: u32,
+    /// Its calls that commit a change.
+    pub writes: u32,
+    /// Distinct ids that its results show: pairs of a member's name (`id`, or one that ends in `_id`) and a value.
+    pub in_sight: u32,
 }
 
 /// The reference solution of a task.
@@ -283,4 +301,61 @@ pub struct CheckFile {
     pub name: At<String>,
     /// A SELECT whose first column must be true.
     pub sql: At<String>,
+}
+
+/// `origin.yaml`: where a synthesized package comes from. Nothing in it changes what the environment is or does, so it is no
+/// part of the package's digest.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OriginFile {
+    /// The blueprint it was compiled from.
+    pub blueprint: String,
+    /// Which of the blueprint's environments it is.
+    pub variant: u32,
+    /// Seed of everything that was drawn.
+    pub seed: u64,
+    /// Version of the synthesizer.
+    pub synthesizer: u32,
+    /// Features of the blueprint that are switched on.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// Modules that were added to the blueprint.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// How things are named and said, by aspect.
+    #[serde(default)]
+    pub style: IndexMap<String, String>,
+    /// The blueprint's constants as they were drawn.
+    #[serde(default)]
+    pub constants: IndexMap<String, Value>,
+    /// Where each tool comes from: `own` for the blueprint, or `module:<name>`.
+    #[serde(default)]
+    pub tools: IndexMap<String, At<String>>,
+    /// Where each task comes from.
+    #[serde(default)]
+    pub tasks: IndexMap<String, At<OriginTaskFile>>,
+}
+
+/// Where a synthesized task comes from.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OriginTaskFile {
+    /// The intents it is composed of.
+    pub intents: Vec<String>,
+    /// Whether an intent of it needs one of the blueprint's own rules.
+    pub own_rule: bool,
+    /// What the right outcome is.
+    pub kind: TaskKind,
+}
+
+/// What the right outcome of a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// Something has changed.
+    Change,
+    /// A question is answered, and nothing has changed.
+    Question,
+    /// What was asked for can't or mustn't be done: nothing has changed, and the reason is said.
+    Refusal,
 }

@@ -2,7 +2,8 @@
 //!
 //! Every gate makes real attempts and judges them with the verifier that judges agents. One module a family of gates:
 //! what is asked can be known ([`provenance`]), nothing else than the work earns ([`shortcuts`], [`mutants`], [`answers`]),
-//! and what doesn't matter doesn't count ([`robustness`]).
+//! and what doesn't matter doesn't count ([`robustness`]). What all tasks of an environment are judged against is read once
+//! ([`Ground`]), and so is what is known of a task when its solution has been played ([`Gates`]).
 
 mod answers;
 mod mutants;
@@ -10,14 +11,17 @@ mod provenance;
 mod robustness;
 mod shortcuts;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use self::answers::TextColumn;
+use super::facts;
 use super::walk::Write;
 use crate::engine::environment::Environment;
-use crate::engine::snapshot::{self, Cell, Row};
+use crate::engine::snapshot::{self, Cell, Row, Rows, Snapshot};
 use crate::engine::solution::{self, PlayedSolution};
 use crate::engine::state::{Conditions, State};
 use crate::engine::task::Task;
@@ -49,13 +53,33 @@ struct Attempt {
     calls: Vec<Option<(bool, bool)>>,
 }
 
+/// What all tasks of an environment are judged against, read once.
+#[derive(Debug)]
+pub(super) struct Ground {
+    /// The rows of every table at the start.
+    initial: Snapshot,
+    /// The texts among them, by column.
+    texts: Vec<TextColumn>,
+    /// Answers that anyone could give without looking.
+    pub stock: BTreeSet<String>,
+    /// Calls of every tool that only reads and needs no arguments.
+    reads: Vec<Call>,
+    /// The initial state with every sequence of ids moved on.
+    shifted: Option<State>,
+}
+
 /// A task with its solution executed: what every gate starts from.
-struct Gates<'g> {
+pub(super) struct Gates<'g> {
     environment: &'g Environment,
-    task: &'g Task,
-    conditions: Conditions,
-    played: PlayedSolution,
+    ground: &'g Ground,
+    pub task: &'g Task,
+    pub conditions: Conditions,
+    pub played: PlayedSolution,
     expected: Arc<Expected>,
+    /// The state before each call of the solution, and the last one.
+    states: Vec<State>,
+    /// The content that the solution leaves, of all tables, by what is left out.
+    content: [OnceCell<Content>; 4],
 }
 
 /// Content of a state: by table, the rows as a multiset without the cells that are left out.
@@ -70,39 +94,56 @@ struct LeftOut {
     free: bool,
 }
 
-/// Executes every gate of a task. `unrelated` are writes that the walk found, to be added to the solution.
-pub(super) fn check(environment: &Environment, task: &Task, unrelated: &[Call]) -> Vec<Diagnostic> {
-    let gates = match Gates::new(environment, task) {
-        Ok(gates) => gates,
-        Err(finding) => return vec![*finding],
-    };
-    let mut findings = gates.solution_earns();
-    if !findings.is_empty() {
-        return findings;
-    }
-    findings.extend(shortcuts::check(&gates));
-    findings.extend(mutants::check(&gates));
-    findings.extend(answers::check(&gates));
-    findings.extend(robustness::check(&gates, unrelated));
-    findings.extend(provenance::check(&gates));
-    findings
+/// What the gates found out about a task.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// What is wrong.
+    pub findings: Vec<Diagnostic>,
+    /// How changed arguments fared.
+    pub mutants: mutants::Tally,
 }
 
-/// Every call of any task's solution that changes something: to another task it is an unrelated write.
-pub(super) fn committing_calls(environment: &Environment) -> Vec<Call> {
-    let mut calls = Vec::new();
-    for task in environment.tasks().values() {
-        let conditions = solution::conditions(environment, task, 0);
-        // A solution that fails is a finding of its own task.
-        let Ok(played) = solution::play(environment, task, &conditions, State::default()) else { continue };
-        let committing = played.calls.into_iter().filter(|call| call.changed);
-        calls.extend(committing.map(|call| Call { tool: call.tool, arguments: call.arguments }));
+impl Ground {
+    /// Reads it.
+    pub(super) fn new(environment: &Environment) -> Self {
+        let tables = 0..environment.catalog().tables.len();
+        let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null };
+        // Reading plain rows can't fail: every table has been read when the environment was loaded.
+        let initial = snapshot::read(environment, &State::default(), &conditions, tables).unwrap_or_default();
+        Self {
+            texts: answers::text_columns(&initial),
+            initial,
+            stock: shortcuts::stock_answers(environment),
+            reads: robustness::plain_reads(environment),
+            shifted: robustness::shifted_ids(environment),
+        }
     }
-    calls
+}
+
+/// Executes every gate of a task. `unrelated` are writes that the walk found, to be added to the solution.
+pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call]) -> Outcome {
+    let findings = gates.solution_earns();
+    if !findings.is_empty() {
+        return Outcome { findings, ..Outcome::default() };
+    }
+    let mut outcome = Outcome { findings: shortcuts::check(gates), ..Outcome::default() };
+    let (survivors, mutants) = mutants::check(gates);
+    outcome.mutants = mutants;
+    outcome.findings.extend(survivors);
+    outcome.findings.extend(answers::check(gates));
+    outcome.findings.extend(robustness::check(gates, unrelated));
+    outcome.findings.extend(provenance::check(gates));
+    outcome.findings.extend(facts::check(gates.task, &gates.played));
+    outcome
 }
 
 impl<'g> Gates<'g> {
-    fn new(environment: &'g Environment, task: &'g Task) -> Result<Self, Box<Diagnostic>> {
+    /// Plays the solution.
+    pub(super) fn new(
+        environment: &'g Environment,
+        ground: &'g Ground,
+        task: &'g Task,
+    ) -> Result<Self, Box<Diagnostic>> {
         let conditions = solution::conditions(environment, task, 0);
         let played = solution::play(environment, task, &conditions, State::default()).map_err(|err| {
             let line = task.solution().get(err.call()).map_or(task.line(), |call| call.line);
@@ -110,7 +151,21 @@ impl<'g> Gates<'g> {
         })?;
         let unjudgeable = |err: JudgeError| Box::new(finding(task, Code::SolutionFails, err.to_string()));
         let expected = verify::expected(environment, task, &conditions).map_err(unjudgeable)?;
-        Ok(Self { environment, task, conditions, played, expected })
+        let content = std::array::from_fn(|_| OnceCell::new());
+        let mut gates = Self { environment, ground, task, conditions, played, expected, states: Vec::new(), content };
+        gates.states = gates.states_on_the_way();
+        Ok(gates)
+    }
+
+    fn states_on_the_way(&self) -> Vec<State> {
+        let mut states = vec![State::default()];
+        for call in &self.played.calls {
+            let before = states.last().cloned().unwrap_or_default();
+            // What changed nothing left the state as it was.
+            let calls = [Call { tool: call.tool.clone(), arguments: call.arguments.clone() }];
+            states.push(if call.changed { self.attempt_from(before, &calls).state } else { before });
+        }
+        states
     }
 
     /// The reference solution earns the reward, whatever the seed, and has an effect that is compared.
@@ -141,7 +196,23 @@ impl<'g> Gates<'g> {
             findings
                 .push(self.finding(Code::EffectNotCompared, "everything the solution changes lies in history tables"));
         }
+        findings.extend(self.untold_effect());
         findings
+    }
+
+    /// Only tables that the solution's tools are known to write are compared, so no other may differ.
+    fn untold_effect(&self) -> Option<Diagnostic> {
+        let tables = 0..self.environment.catalog().tables.len();
+        let untold = tables.filter(|table| !self.played.state.written.contains(table));
+        let after = snapshot::read(self.environment, &self.played.state, &self.conditions, untold).ok()?;
+        let delta = snapshot::delta(&self.ground.initial, &after);
+        let name = &self.environment.catalog().tables[*delta.keys().next()?].name;
+        Some(
+            self.finding(
+                Code::EffectNotCompared,
+                format!("{name} has changed, which no tool called is known to write"),
+            ),
+        )
     }
 
     fn finding(&self, code: Code, message: impl AsRef<str>) -> Diagnostic {
@@ -149,14 +220,20 @@ impl<'g> Gates<'g> {
     }
 
     /// Whether the task asks for a change.
-    fn changes_state(&self) -> bool {
+    pub(super) fn changes_state(&self) -> bool {
         self.played.calls.iter().any(|call| call.changed)
     }
 
     /// The solution's calls.
-    fn calls(&self) -> Vec<Call> {
+    pub(super) fn calls(&self) -> Vec<Call> {
         let calls = self.played.calls.iter();
         calls.map(|played| Call { tool: played.tool.clone(), arguments: played.arguments.clone() }).collect()
+    }
+
+    /// The solution's calls that commit a change: to another task they are unrelated writes.
+    pub(super) fn committing_calls(&self) -> impl Iterator<Item = Call> {
+        let committing = self.played.calls.iter().filter(|call| call.changed);
+        committing.map(|call| Call { tool: call.tool.clone(), arguments: call.arguments.clone() })
     }
 
     /// Positions of the calls that commit a change.
@@ -165,10 +242,6 @@ impl<'g> Gates<'g> {
     }
 
     /// Makes the calls, going on after refusals as an agent would.
-    fn attempt(&self, calls: &[Call]) -> Attempt {
-        self.attempt_from(State::default(), calls)
-    }
-
     fn attempt_from(&self, mut state: State, calls: &[Call]) -> Attempt {
         let mut outcomes = Vec::with_capacity(calls.len());
         for call in calls {
@@ -180,15 +253,35 @@ impl<'g> Gates<'g> {
         Attempt { state, calls: outcomes }
     }
 
+    /// The state after `state` and these calls. Those of tools that can't write are left out: what reads leave the verdict alone
+    /// is a gate of its own.
+    fn state_after(&self, state: State, calls: &[Call]) -> State {
+        let writes =
+            |call: &&Call| self.environment.tools().get(&call.tool).is_some_and(|tool| !tool.program().read_only());
+        let calls: Vec<Call> = calls.iter().filter(writes).cloned().collect();
+        self.attempt_from(state, &calls).state
+    }
+
     /// Whether an attempt earns the reward. One that can't be judged doesn't.
-    fn rewarded(&self, state: &State, answer: Option<&str>) -> bool {
-        let verdict = verify::judge(self.environment, self.task, &self.conditions, state, answer);
-        verdict.is_ok_and(|verdict| verdict.passed)
+    pub(super) fn rewarded(&self, state: &State, answer: Option<&str>) -> bool {
+        self.state_passes(state) && self.answer_passes(answer)
+    }
+
+    /// Whether a final state would earn the reward with the right answer.
+    pub(super) fn state_passes(&self, state: &State) -> bool {
+        let against = (&*self.expected, &self.ground.initial);
+        verify::state_passes(self.environment, self.task, &self.conditions, state, against).unwrap_or(false)
+    }
+
+    /// Whether an answer would earn the reward in the right final state.
+    pub(super) fn answer_passes(&self, answer: Option<&str>) -> bool {
+        verify::answer_check(self.task, &self.expected, answer).is_none_or(|check| check.passed)
     }
 
     /// Whether two states differ. This looks at plain rows, independently of the comparison that judges.
     fn differ(&self, left: &State, right: &State, left_out: LeftOut) -> bool {
-        match (self.content(left, left_out), self.content(right, left_out)) {
+        let tables: BTreeSet<usize> = left.written.union(&right.written).copied().collect();
+        match (self.content(left, &tables, left_out), self.content(right, &tables, left_out)) {
             (Ok(left), Ok(right)) => left != right,
             // What can't be read isn't told apart.
             _ => false,
@@ -197,12 +290,18 @@ impl<'g> Gates<'g> {
 
     /// Whether a state differs from the one the solution leaves.
     fn ends_elsewhere(&self, state: &State, left_out: LeftOut) -> bool {
-        self.differ(&self.played.state, state, left_out)
+        let all = || (0..self.environment.catalog().tables.len()).collect();
+        let slot = &self.content[usize::from(left_out.volatile) + 2 * usize::from(left_out.free)];
+        let read = || self.content(&self.played.state, &all(), left_out).unwrap_or_default();
+        let right = slot.get_or_init(read);
+        let tables: BTreeSet<usize> = self.played.state.written.union(&state.written).copied().collect();
+        let Ok(content) = self.content(state, &tables, left_out) else { return false };
+        content.iter().any(|(table, rows)| right.get(table) != Some(rows))
     }
 
-    fn content(&self, state: &State, left_out: LeftOut) -> Result<Content, JudgeError> {
+    fn content(&self, state: &State, tables: &BTreeSet<usize>, left_out: LeftOut) -> Result<Content, JudgeError> {
         let catalog = self.environment.catalog();
-        let compared = (0..catalog.tables.len()).filter(|table| !self.environment.history().contains(table));
+        let compared = tables.difference(self.environment.history()).copied();
         let snapshot = snapshot::read(self.environment, state, &self.conditions, compared)?;
         let volatile = &self.expected.volatile;
         let moving: BTreeSet<(usize, usize)> = volatile
@@ -222,13 +321,17 @@ impl<'g> Gates<'g> {
                 !(generated || left_out)
             };
             let columns: Vec<usize> = (0..table.columns.len()).filter(counts).collect();
-            let plain = |row: &Row| columns.iter().map(|column| row[*column].clone()).collect();
-            let mut plain: Vec<Vec<Cell>> = rows.values().map(plain).collect();
-            plain.sort_unstable();
-            content.insert(index, plain);
+            content.insert(index, plain(&rows, &columns));
         }
         Ok(content)
     }
+}
+
+fn plain(rows: &Rows, columns: &[usize]) -> Vec<Vec<Cell>> {
+    let cells = |row: &Row| columns.iter().map(|column| row[*column].clone()).collect();
+    let mut plain: Vec<Vec<Cell>> = rows.values().map(cells).collect();
+    plain.sort_unstable();
+    plain
 }
 
 fn finding(task: &Task, code: Code, message: impl AsRef<str>) -> Diagnostic {

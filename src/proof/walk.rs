@@ -47,8 +47,47 @@ use crate::package::diagnostic::{Code, Diagnostic};
 /// Seed of every choice the walk makes.
 const SEED: u64 = 1;
 
-/// Most actors in whose place hidden rows are looked for: those to whom the most is hidden, and some to whom less is.
-const MARKED_ACTORS_MAX: usize = 4;
+/// How much is tried. Whatever the effort, what no call has reached is chased alike.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    /// Rounds in which every tool is called by turns, four times each.
+    rounds: usize,
+    /// Most actors in whose place hidden rows are looked for: those to whom the most is hidden, and some to whom less is.
+    marked_actors_max: usize,
+    /// Most calls of the walk that are made again in an actor's place, for each tool.
+    marked_replays_max: usize,
+    /// Rounds in that place.
+    marked_rounds: usize,
+    /// Calls of each tool that are made again to see whether they give the same: some of all, and those with the longest results.
+    repeated: usize,
+    repeated_longest: usize,
+    /// States whose whole database is looked at. Each takes a few milliseconds.
+    integrity_states_max: usize,
+}
+
+impl Effort {
+    /// For the author of a package: two hundred calls of each tool is what `check` promises; some more make the odd cases likelier.
+    pub(crate) const THOROUGH: Self = Self {
+        rounds: 75,
+        marked_actors_max: 4,
+        marked_replays_max: 60,
+        marked_rounds: 10,
+        repeated: 4,
+        repeated_longest: 2,
+        integrity_states_max: 60,
+    };
+
+    /// For one of a thousand packages in a fraction of a second: a fourth of the calls.
+    pub(crate) const BRIEF: Self = Self {
+        rounds: 20,
+        marked_actors_max: 2,
+        marked_replays_max: 20,
+        marked_rounds: 5,
+        repeated: 2,
+        repeated_longest: 1,
+        integrity_states_max: 20,
+    };
+}
 
 /// How often the calls of a tool came out which way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,6 +132,7 @@ pub(crate) struct Walk {
     progress: Vec<Progress>,
     corpus: Corpus,
     samples: Vec<Samples>,
+    effort: Effort,
 }
 
 impl std::fmt::Debug for Walk {
@@ -117,18 +157,19 @@ impl Ground {
 }
 
 /// Takes the walk.
-pub(crate) fn explore(environment: &Environment) -> Walk {
+pub(crate) fn explore(environment: &Environment, effort: Effort) -> Walk {
     let ground = Ground::new(environment);
-    let judge = Judge::new(environment, &ground.reader, &ground.private, &ground.validators);
+    let mut judge = Judge::new(environment, &ground.reader, &ground.private, &ground.validators);
+    (judge.repeated, judge.repeated_longest) = (effort.repeated, effort.repeated_longest);
     let mut explorer = Explorer::new(environment, &ground.guides, judge, explore::starts(environment), SEED);
     explorer.replay_solutions();
-    explorer.all_rounds();
+    explorer.rounds(effort.rounds);
     explorer.chase();
     let tallies = explorer.progress.iter().map(|progress| progress.tally.clone());
     let tools = environment.tools().keys().cloned().zip(tallies).collect();
     let Explorer { judge, corpus, progress, writes, .. } = explorer;
     let Judge { findings, samples, .. } = judge;
-    Walk { tools, writes, findings, progress, corpus, samples, ground }
+    Walk { tools, writes, findings, progress, corpus, samples, ground, effort }
 }
 
 /// Everything the walk found.
@@ -137,7 +178,8 @@ pub(crate) fn check(environment: &Environment, walk: &Walk) -> Vec<Diagnostic> {
     unreached(environment, walk, &mut findings);
     endings::determinism(environment, &walk.samples, &mut findings);
     shown(environment, walk, &mut findings);
-    findings.into_diagnostics().chain(endings::integrity(environment, &walk.corpus)).collect()
+    let integrity = endings::integrity(environment, &walk.corpus, walk.effort.integrity_states_max);
+    findings.into_diagnostics().chain(integrity).collect()
 }
 
 /// Tools that never complete and guards that never refuse.
@@ -206,14 +248,12 @@ fn marked_actors<'w>(environment: &Environment, walk: &'w Walk) -> Vec<&'w Arc<E
     let mut starts: Vec<(usize, &Arc<Entry>)> = walk.corpus.starts.iter().map(|start| (hidden(start), start)).collect();
     starts.retain(|(hidden, _)| *hidden > 0);
     starts.sort_by_key(|(hidden, _)| std::cmp::Reverse(*hidden));
-    let stride = starts.len().div_ceil(MARKED_ACTORS_MAX).max(1);
+    let stride = starts.len().div_ceil(walk.effort.marked_actors_max).max(1);
     starts.into_iter().step_by(stride).map(|(_, start)| start).collect()
 }
 
 fn shown_to(environment: &Environment, walk: &Walk, start: &Arc<Entry>) -> Findings {
     const SEED: u64 = 2;
-    const REPLAYED_MAX: usize = 60;
-    const ROUNDS: usize = 10;
     let Some((state, marks)) = marks::marked(environment, &walk.ground.reader, start) else {
         return Findings::default();
     };
@@ -225,11 +265,11 @@ fn shown_to(environment: &Environment, walk: &Walk, start: &Arc<Entry>) -> Findi
         let seeds = progress.seeds.values().rev().flatten();
         let (own, others): (Vec<_>, Vec<_>) =
             seeds.partition(|seed| seed.entry.conditions.actor == start.conditions.actor);
-        for seed in own.into_iter().chain(others).take(REPLAYED_MAX) {
+        for seed in own.into_iter().chain(others).take(walk.effort.marked_replays_max) {
             explorer.attempt(index, &start, &seed.arguments);
         }
     }
-    explorer.rounds(ROUNDS);
+    explorer.rounds(walk.effort.marked_rounds);
     explorer.judge.findings
 }
 
@@ -245,7 +285,7 @@ mod tests {
     #[test]
     fn every_tool_is_called_often_and_every_guard_refuses() {
         let environment = lending();
-        let walk = explore(&environment);
+        let walk = explore(&environment, Effort::THOROUGH);
         for (name, tally) in &walk.tools {
             assert!(tally.calls >= 200 && tally.successes > 0, "{name}: {tally:?}");
         }
@@ -255,7 +295,8 @@ mod tests {
     #[test]
     fn the_same_walk_is_taken_every_time() {
         let environment = lending();
-        let (first, second) = (explore(&environment), explore(&environment));
+        let walk = || explore(&environment, Effort::THOROUGH);
+        let (first, second) = (walk(), walk());
         assert_eq!(first.tools, second.tools);
         assert_eq!(first.writes, second.writes);
         assert_eq!(check(&environment, &first), check(&environment, &second));

@@ -226,6 +226,65 @@ const BORROW_THEN_NOTE: &str = "
 ";
 
 #[test]
+fn facts_of_a_solution() {
+    let facts = "facts: {calls: 5, tools: 5, hops: 2, writes: 3, in_sight: 8}";
+    for (right, wrong) in [
+        ("calls: 5", "calls: 4"),
+        ("tools: 5", "tools: 4"),
+        ("hops: 2", "hops: 3"),
+        ("writes: 3", "writes: 2"),
+        ("in_sight: 8", "in_sight: 9"),
+    ] {
+        caught("facts_differ tasks.yaml:24", &[Replace(TASKS, right, wrong)]);
+    }
+    assert_eq!(
+        codes(&[Replace(TASKS, facts, "difficulty: hard"), Replace(TASKS, "  difficulty: medium\n", "")]),
+        [""; 0]
+    );
+    caught("yaml_invalid tasks.yaml", &[Replace(TASKS, "in_sight: 8", "in_sight: 8, seen: 8")]);
+    // An argument computed from an earlier result is taken from it, too.
+    let derived = "book_id: {derived: \"SELECT json_extract(:obs3, '$.books[0].id')\"}, weeks: 2";
+    let edits = [Replace(TASKS, "book_id: {from: 3, path: \"books.0.id\"}, weeks: 2", derived)];
+    assert_eq!(codes(&edits), [""; 0]);
+}
+
+const ORIGIN: &str = "blueprint: lending
+variant: 0
+seed: 1
+synthesizer: 1
+modules: [notes]
+constants: {weeks: 4}
+tools: {search_books: own, borrow_book: own, return_book: own, list_loans: own, write_note: 'module:notes', add_memo: own}
+tasks:
+  borrow_the_moss_guide: {intents: [borrow, where], own_rule: true, kind: change}
+  when_is_it_due: {intents: [due], own_rule: false, kind: question}
+  swap_knots_for_lichens: {intents: [return, note, borrow], own_rule: true, kind: change}
+  remember_the_reading: {intents: [memo], own_rule: false, kind: change}
+";
+
+#[test]
+fn where_a_package_comes_from() {
+    let origin = |from: &str, to: &str| {
+        let package = Package::new(&[]);
+        let digest = envfarm::package::digest(&package.path());
+        assert!(ORIGIN.contains(from));
+        std::fs::write(package.path().join("origin.yaml"), ORIGIN.replacen(from, to, 1)).unwrap();
+        assert_eq!(envfarm::package::digest(&package.path()), digest, "origin.yaml is no part of the digest");
+        let findings = package.findings();
+        findings
+            .iter()
+            .map(|finding| format!("{} {}:{}", finding.code.as_str(), finding.file, finding.line.unwrap_or(0)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(origin("seed: 1", "seed: 2"), [""; 0]);
+    assert_eq!(origin("seed: 1", "sed: 1"), ["yaml_invalid origin.yaml:3"]);
+    assert_eq!(origin("kind: question", "kind: quest"), ["yaml_invalid origin.yaml:10"]);
+    assert_eq!(origin("search_books: own, ", ""), ["origin_mismatch origin.yaml:0"]);
+    assert_eq!(origin("  when_is", "  which_is"), ["origin_mismatch origin.yaml:10", "origin_mismatch origin.yaml:0"]);
+    assert_eq!(origin("'module:notes'", "notes"), ["origin_mismatch origin.yaml:7"]);
+}
+
+#[test]
 fn invariants() {
     let never_lent_twice = "invariants: [{name: a book is lent once at a time, sql: \"SELECT max(lent) <= 1 FROM (SELECT count(*) AS lent FROM loans WHERE returned_at IS NULL GROUP BY book_id)\"}]";
     assert_eq!(codes(&[Append(ENVIRONMENT, never_lent_twice)]), [""; 0]);

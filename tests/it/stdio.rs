@@ -192,6 +192,8 @@ fn list_shows_environments_tools_and_tasks() {
     assert!(listed["environments"].as_array().unwrap().iter().any(|environment| environment["name"] == "notebook"));
     let one: Value = serde_json::from_str(&run(&["list", "notebook", "--json"])).unwrap();
     assert_eq!(one["tools"].as_array().unwrap().len(), 4);
+    let lending: Value = serde_json::from_str(&run(&["list", "lending", "--json"])).unwrap();
+    assert_eq!(lending["tasks"][2]["facts"]["hops"], 2);
 }
 
 #[cfg(unix)]

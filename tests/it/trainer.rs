@@ -405,7 +405,10 @@ async fn tasks_are_listed_across_environments_and_filtered() {
     assert_eq!((&due["split"], &due["reference_calls"]), (&json!("train"), &json!(1)));
     assert_eq!((&due["difficulty"], &due["has_answer"], &due["actor"]), (&json!("easy"), &json!(true), &json!(1)));
     assert!(due["instruction"].as_str().unwrap().contains("Answer:"));
-    for secret in ["solution\"", "verify", "2026-03-24", "Alcove", "\"calls\"", "path"] {
+    assert_eq!(due["facts"], Value::Null);
+    let swap = tasks.iter().find(|task| task["name"] == "swap_knots_for_lichens").unwrap();
+    assert_eq!(swap["facts"], json!({"calls": 5, "tools": 5, "hops": 2, "writes": 3, "in_sight": 8}));
+    for secret in ["solution\"", "verify", "2026-03-24", "Alcove", "\"calls\":[", "path"] {
         assert!(!all.body.to_string().contains(secret), "{secret}");
     }
 

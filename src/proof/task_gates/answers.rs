@@ -6,10 +6,12 @@ use jiff::ToSpan;
 
 use super::Gates;
 use crate::engine::answer::{ANSWER_LENGTH_MAX, contains_phrase, facts, normal};
-use crate::engine::snapshot;
-use crate::engine::state::State;
+use crate::engine::snapshot::{Cell, Row, Snapshot};
 use crate::package::diagnostic::{Code, Diagnostic};
 use crate::package::files::{ExpectFile, OneOrMany};
+
+/// The texts of one column of the initial database, each as it is and in normal form.
+pub(super) type TextColumn = Vec<(String, String)>;
 
 /// Most values of the same kind that are tried.
 const OTHERS_MAX: usize = 40;
@@ -21,8 +23,9 @@ pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
         wrong.extend(wrong_for(gates, expect, answer));
     }
     let mut findings = Vec::new();
+    // The final state is the right one.
     for answer in wrong {
-        if gates.rewarded(&gates.played.state, Some(&answer)) {
+        if gates.answer_passes(Some(&answer)) {
             findings.push(
                 gates.finding(Code::WrongAnswerRewarded, format!("the wrong answer {answer:?} earns the reward")),
             );
@@ -112,35 +115,39 @@ fn wrong_sets(gates: &Gates<'_>, members: &[String], answer: &str) -> Vec<String
 /// without those that the instruction or the answer has.
 fn neighbours(gates: &Gates<'_>, texts: &[String]) -> BTreeSet<String> {
     let wanted: Vec<String> = texts.iter().map(|text| normal(text)).collect();
-    let known = normal(&format!("{} {}", gates.task.asked(), gates.task.answer().unwrap_or_default()));
-    let holds_wanted = |text: &str| wanted.iter().any(|wanted| contains_phrase(&normal(text), wanted));
-    let is_known = |text: &str| contains_phrase(&known, &normal(text));
-    let mut others: BTreeSet<String> = BTreeSet::new();
+    let known = format!(" {} ", normal(&format!("{} {}", gates.task.asked(), gates.task.answer().unwrap_or_default())));
+    let holds_wanted = |text: &str| wanted.iter().any(|wanted| contains_phrase(text, wanted));
+    let is_known = |text: &str| known.contains(&format!(" {text} "));
     let values = gates.played.observed();
-    let texts = || values.iter().filter_map(|(name, value)| value.as_str().map(|text| (name, text)));
-    let names: BTreeSet<&String> = texts().filter(|(_, text)| holds_wanted(text)).map(|(name, _)| name).collect();
-    others.extend(texts().filter(|(name, _)| names.contains(name)).map(|(_, text)| text.to_owned()));
-    for column in text_columns(gates) {
-        if column.iter().any(|text| holds_wanted(text) && is_known(text)) {
-            others.extend(column);
-        }
-    }
-    others.retain(|text| !normal(text).is_empty() && !wanted.contains(&normal(text)) && !is_known(text));
-    others
+    let seen: Vec<(&String, &str, String)> =
+        values.iter().filter_map(|(name, value)| value.as_str().map(|text| (name, text, normal(text)))).collect();
+    let names: BTreeSet<&String> =
+        seen.iter().filter(|(_, _, text)| holds_wanted(text)).map(|(name, ..)| *name).collect();
+    let beside =
+        seen.iter().filter(|(name, ..)| names.contains(name)).map(|(_, text, normal)| (*text, normal.as_str()));
+    let columns = gates.ground.texts.iter();
+    let same_columns = columns.filter(|column| column.iter().any(|(_, text)| holds_wanted(text) && is_known(text)));
+    let in_columns = same_columns.flatten().map(|(text, normal)| (text.as_str(), normal.as_str()));
+    let is_other =
+        |normal: &str| !normal.is_empty() && !wanted.iter().any(|wanted| wanted == normal) && !is_known(normal);
+    let others = beside.chain(in_columns).filter(|(_, normal)| is_other(normal));
+    others.map(|(text, _)| text.to_owned()).collect()
 }
 
 /// The texts of every column of the initial database.
-fn text_columns(gates: &Gates<'_>) -> Vec<Vec<String>> {
-    let tables = 0..gates.environment.catalog().tables.len();
-    let Ok(snapshot) = snapshot::read(gates.environment, &State::default(), &gates.conditions, tables) else {
-        return Vec::new();
-    };
+pub(super) fn text_columns(initial: &Snapshot) -> Vec<TextColumn> {
     let mut columns = Vec::new();
-    for rows in snapshot.values() {
+    for rows in initial.values() {
         let width = rows.values().next().map_or(0, Vec::len);
         for column in 0..width {
-            let text = |row: &snapshot::Row| row[column].to_json().as_str().map(str::to_owned);
-            columns.push(rows.values().filter_map(text).collect());
+            let text = |row: &Row| match &row[column] {
+                Cell::Text(text) => Some((text.to_string(), normal(text))),
+                _ => None,
+            };
+            let texts: TextColumn = rows.values().filter_map(text).collect();
+            if !texts.is_empty() {
+                columns.push(texts);
+            }
         }
     }
     columns

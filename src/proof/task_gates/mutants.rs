@@ -6,9 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Call, Gates, LeftOut, is_id};
 use crate::engine::catalog::Catalog;
-use crate::engine::snapshot;
 use crate::engine::solution::observed;
-use crate::engine::state::State;
 use crate::engine::task::Source;
 use crate::package::diagnostic::{Code, Diagnostic};
 
@@ -20,20 +18,23 @@ const EXECUTED_MIN: usize = 3;
 
 /// How mutants of a task fared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Tally {
+pub(in crate::proof) struct Tally {
     /// Executed and ended in another state.
-    executed: usize,
+    pub executed: usize,
+    /// Of those, rewarded all the same.
+    pub rewarded: usize,
     /// Refused by a rule or the input schema.
-    refused: usize,
+    pub refused: usize,
     /// Executed and ended in the same state.
-    equivalent: usize,
+    pub equivalent: usize,
 }
 
-pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
+pub(super) fn check(gates: &Gates<'_>) -> (Vec<Diagnostic>, Tally) {
     let mut findings = Vec::new();
     let mut tally = Tally::default();
+    let calls = gates.calls();
     for index in gates.committing() {
-        let call = &gates.calls()[index];
+        let call = &calls[index];
         for (name, value) in &call.arguments {
             let source = gates.task.solution()[index].arguments.iter().find(|(argument, _)| argument == name);
             // Under the same conditions and with as many changes, an argument that makes no difference leaves the same
@@ -52,7 +53,7 @@ pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
         );
         findings.push(gates.finding(Code::MutantsTooFew, message));
     }
-    findings
+    (findings, tally)
 }
 
 fn attempt(
@@ -64,21 +65,26 @@ fn attempt(
     left_out: LeftOut,
     tally: &mut Tally,
 ) -> Option<Diagnostic> {
-    let mut calls = gates.calls();
-    let call = &mut calls[index];
+    let played = &gates.played.calls[index];
+    let mut call = Call { tool: played.tool.clone(), arguments: played.arguments.clone() };
     let shown = mutant.as_ref().map_or_else(|| "left out".to_owned(), Value::to_string);
     match mutant {
         Some(value) => call.arguments.insert(name.to_owned(), value),
         None => call.arguments.remove(name),
     };
     let tool = call.tool.clone();
-    let attempt = gates.attempt(&calls);
-    match attempt.calls[index] {
-        None | Some((false, _)) => tally.refused += 1,
-        Some((true, _)) if !gates.ends_elsewhere(&attempt.state, left_out) => tally.equivalent += 1,
-        Some((true, _)) => {
+    let attempt = gates.attempt_from(gates.states[index].clone(), std::slice::from_ref(&call));
+    if !matches!(attempt.calls[0], Some((true, _))) {
+        tally.refused += 1;
+        return None;
+    }
+    let state = gates.state_after(attempt.state, &gates.calls()[index + 1..]);
+    match gates.ends_elsewhere(&state, left_out) {
+        false => tally.equivalent += 1,
+        true => {
             tally.executed += 1;
-            if gates.rewarded(&attempt.state, gates.task.answer()) {
+            if gates.rewarded(&state, gates.task.answer()) {
+                tally.rewarded += 1;
                 let message = format!("call {index} ({tool}) with {name} {shown} ends elsewhere and earns the reward");
                 return Some(gates.finding(code, message));
             }
@@ -138,11 +144,8 @@ fn siblings(gates: &Gates<'_>, name: &str, value: &Value) -> Vec<Value> {
     const SIBLINGS_MAX: usize = 3;
     let catalog = gates.environment.catalog();
     let Some((table, column)) = named_by(catalog, name) else { return Vec::new() };
-    let Ok(snapshot) = snapshot::read(gates.environment, &State::default(), &gates.conditions, [table]) else {
-        return Vec::new();
-    };
-    let mut ids: Vec<Value> =
-        snapshot.values().flat_map(|rows| rows.values().map(|row| row[column].to_json())).collect();
+    let rows = gates.ground.initial.get(&table).into_iter().flat_map(|rows| rows.values());
+    let mut ids: Vec<Value> = rows.map(|row| row[column].to_json()).collect();
     ids.retain(|id| id != value);
     let distance = |id: &Value| match (id.as_i64(), value.as_i64()) {
         (Some(id), Some(value)) => id.abs_diff(value),

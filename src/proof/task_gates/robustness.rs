@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Call, Gates, LeftOut};
 use crate::engine::compare;
+use crate::engine::environment::Environment;
 use crate::engine::snapshot::Delta;
 use crate::engine::solution::{self, PlayedSolution};
 use crate::engine::state::State;
@@ -25,35 +26,51 @@ pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
     findings
 }
 
-/// Reads inserted anywhere leave the verdict as it is.
+/// Reads inserted anywhere leave the verdict as it is. They are all made in one attempt, and apart only where it fails. Between
+/// two calls that change nothing the state is the same, and so would the same reads be.
 fn reads(gates: &Gates<'_>) -> Vec<Diagnostic> {
     let reads = read_calls(gates);
     let calls = gates.calls();
-    let mut findings = Vec::new();
-    for position in 0..=calls.len() {
-        let mut more = calls.clone();
-        more.splice(position..position, reads.iter().cloned());
-        let attempt = gates.attempt(&more);
-        if !gates.rewarded(&attempt.state, gates.task.answer()) {
-            let names: Vec<&str> = reads.iter().map(|call| call.tool.as_ref()).collect();
-            let message = format!("reads before call {position} cost the reward: {}", names.join(", "));
-            findings.push(gates.finding(Code::ReadChangesVerdict, message));
+    let moved = |position: &usize| *position == 0 || gates.played.calls[position - 1].changed;
+    let positions: Vec<usize> = (0..=calls.len()).filter(moved).collect();
+    let with_reads = |positions: &[usize]| {
+        let mut more = Vec::with_capacity(calls.len() + positions.len() * reads.len());
+        for position in 0..=calls.len() {
+            if positions.contains(&position) {
+                more.extend(reads.iter().cloned());
+            }
+            more.extend(calls.get(position).cloned());
         }
+        gates.rewarded(&gates.attempt_from(State::default(), &more).state, gates.task.answer())
+    };
+    if with_reads(&positions) {
+        return Vec::new();
     }
-    findings
+    let mut costly: Vec<String> = positions
+        .iter()
+        .filter(|position| !with_reads(&[**position]))
+        .map(|position| format!("call {position}"))
+        .collect();
+    if costly.is_empty() {
+        costly.push("each call".to_owned());
+    }
+    let names: Vec<&str> = reads.iter().map(|call| call.tool.as_ref()).collect();
+    let message = |place: &String| format!("reads before {place} cost the reward: {}", names.join(", "));
+    costly.iter().map(|place| gates.finding(Code::ReadChangesVerdict, message(place))).collect()
 }
 
 /// The solution's own reads, and every tool that only reads and can be called without arguments.
 fn read_calls(gates: &Gates<'_>) -> Vec<Call> {
     let tools = gates.environment.tools();
     let read_only = |call: &Call| tools.get(&call.tool).is_some_and(|tool| tool.program().read_only());
-    let mut reads: Vec<Call> = gates.calls().into_iter().filter(read_only).collect();
-    for tool in tools.values().filter(|tool| tool.program().read_only()) {
-        if tool.inputs().all().iter().all(|input| !input.required) {
-            reads.push(Call { tool: tool.name().clone(), arguments: serde_json::Map::new() });
-        }
-    }
-    reads
+    gates.calls().into_iter().filter(read_only).chain(gates.ground.reads.iter().cloned()).collect()
+}
+
+/// A call of every tool that only reads and can be called without arguments.
+pub(super) fn plain_reads(environment: &Environment) -> Vec<Call> {
+    let reads = environment.tools().values().filter(|tool| tool.program().read_only());
+    let plain = reads.filter(|tool| tool.inputs().all().iter().all(|input| !input.required));
+    plain.map(|tool| Call { tool: tool.name().clone(), arguments: serde_json::Map::new() }).collect()
 }
 
 /// A write that the task didn't ask for costs the reward.
@@ -110,7 +127,7 @@ fn transcript(played: &PlayedSolution) -> String {
 
 /// A cell that moves with generated ids and is neither key nor declared reference would be compared by value.
 fn hidden_references(gates: &Gates<'_>) -> Vec<Diagnostic> {
-    let Some(shifted) = shifted_ids(gates) else { return Vec::new() };
+    let Some(shifted) = &gates.ground.shifted else { return Vec::new() };
     let Ok(played) = solution::play(gates.environment, gates.task, &gates.conditions, shifted.clone()) else {
         return vec![gates.finding(Code::HiddenReference, "the solution fails where generated ids are higher")];
     };
@@ -128,10 +145,10 @@ fn hidden_references(gates: &Gates<'_>) -> Vec<Diagnostic> {
 }
 
 /// The initial state with every id sequence moved on.
-fn shifted_ids(gates: &Gates<'_>) -> Option<State> {
-    let image = gates.environment.image();
+pub(super) fn shifted_ids(environment: &Environment) -> Option<State> {
+    let image = environment.image();
     let plain = crate::database::open_bytes(image.bytes()).ok()?;
-    for table in gates.environment.catalog().tables.iter().filter(|table| table.autoincrement) {
+    for table in environment.catalog().tables.iter().filter(|table| table.autoincrement) {
         let moved =
             plain.execute("UPDATE sqlite_sequence SET seq = seq + ?1 WHERE name = ?2", (ID_SHIFT, &table.name)).ok()?;
         if moved == 0 {

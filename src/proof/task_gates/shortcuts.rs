@@ -19,15 +19,17 @@ pub(super) fn check(gates: &Gates<'_>) -> Vec<Diagnostic> {
 
 fn nothing(gates: &Gates<'_>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
-    let untouched = State::default();
-    if gates.rewarded(&untouched, None) || gates.rewarded(&untouched, Some("")) {
+    if !gates.state_passes(&State::default()) {
+        return findings;
+    }
+    if gates.answer_passes(None) || gates.answer_passes(Some("")) {
         findings.push(gates.finding(Code::NoopRewarded, "doing nothing, with no answer, earns the reward"));
     }
-    if gates.changes_state() && gates.rewarded(&untouched, gates.task.answer()) {
+    if gates.changes_state() && gates.answer_passes(gates.task.answer()) {
         findings.push(gates.finding(Code::NoopRewarded, "doing nothing, with the right answer, earns the reward"));
     }
-    for answer in stock_answers(gates.environment) {
-        if gates.rewarded(&untouched, Some(&answer)) {
+    for answer in &gates.ground.stock {
+        if gates.answer_passes(Some(answer)) {
             findings.push(gates.finding(
                 Code::StockAnswerRewarded,
                 format!("doing nothing and answering {answer:?} earns the reward"),
@@ -56,8 +58,7 @@ fn prefixes(gates: &Gates<'_>) -> Vec<Diagnostic> {
     let calls = gates.calls();
     let mut findings = Vec::new();
     for index in gates.committing() {
-        let attempt = gates.attempt(&calls[..index]);
-        if gates.rewarded(&attempt.state, gates.task.answer()) {
+        if gates.rewarded(&gates.states[index], gates.task.answer()) {
             let message = format!("stopping before call {index} ({}) earns the reward", calls[index].tool);
             findings.push(gates.finding(Code::PrefixRewarded, message));
         }
@@ -66,13 +67,12 @@ fn prefixes(gates: &Gates<'_>) -> Vec<Diagnostic> {
 }
 
 fn dropped(gates: &Gates<'_>) -> Vec<Diagnostic> {
+    let calls = gates.calls();
     let mut findings = Vec::new();
     for index in gates.committing() {
-        let mut calls = gates.calls();
-        let dropped = calls.remove(index);
-        let attempt = gates.attempt(&calls);
-        if gates.rewarded(&attempt.state, gates.task.answer()) {
-            let message = format!("leaving out call {index} ({}) earns the reward all the same", dropped.tool);
+        let state = gates.state_after(gates.states[index].clone(), &calls[index + 1..]);
+        if gates.rewarded(&state, gates.task.answer()) {
+            let message = format!("leaving out call {index} ({}) earns the reward all the same", calls[index].tool);
             findings.push(gates.finding(Code::DroppedCallRewarded, message));
         }
     }
@@ -82,17 +82,17 @@ fn dropped(gates: &Gates<'_>) -> Vec<Diagnostic> {
 fn repeated(gates: &Gates<'_>) -> Vec<Diagnostic> {
     // A repeated call moves time, so later times and ids may differ without harm.
     let left_out = LeftOut { volatile: true, free: false };
+    let calls = gates.calls();
     let mut findings = Vec::new();
     for index in gates.committing() {
-        let calls = gates.calls();
-        let once = gates.attempt(&calls[..=index]).state;
+        let once = &gates.states[index + 1];
         let twice = gates.attempt_from(once.clone(), &calls[index..=index]);
         let committed = twice.calls.first().is_some_and(|outcome| matches!(outcome, Some((true, true))));
-        if !committed || !gates.differ(&once, &twice.state, left_out) {
+        if !committed || !gates.differ(once, &twice.state, left_out) {
             continue;
         }
-        let attempt = gates.attempt_from(twice.state, &calls[index + 1..]);
-        if gates.rewarded(&attempt.state, gates.task.answer()) {
+        let state = gates.state_after(twice.state, &calls[index + 1..]);
+        if gates.rewarded(&state, gates.task.answer()) {
             let message =
                 format!("doing call {index} ({}) twice changes something and earns the reward", calls[index].tool);
             findings.push(gates.finding(Code::RepeatedCallRewarded, message));

@@ -169,8 +169,8 @@ impl Chooser<'_> {
                     continue;
                 }
                 let key: Vec<Cell> = reference.columns.iter().map(|column| cells[*column].clone()).collect();
-                if let Some(target) = self.rows(reference.table).keys.get(&key) {
-                    anchor.push((reference.table, *target));
+                if let Some(target) = self.rows(reference.table).index(&key) {
+                    anchor.push((reference.table, target));
                 }
             }
         }
@@ -213,7 +213,7 @@ impl Chooser<'_> {
         if self.environment.catalog().table(&actors.table) != Some(table) {
             return None;
         }
-        rows.keys.get(&single_key(&self.entry.conditions.actor)?).copied()
+        rows.index(&single_key(&self.entry.conditions.actor)?)
     }
 
     fn value(&mut self, input: &Input, anchor: &Anchor, intent: Intent) -> Option<Value> {

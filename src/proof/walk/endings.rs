@@ -15,12 +15,9 @@ use crate::engine::environment::Environment;
 use crate::package::diagnostic::Code;
 use crate::package::{SCHEMA_FILE, diagnostic::Diagnostic};
 
-/// States whose whole database is looked at. Each takes a few milliseconds.
-const STATES_MAX: usize = 60;
-
 /// Reports databases that calls have broken: references to nothing, damaged indexes, broken CHECKs, a full-text index that doesn't
 /// agree with its table.
-pub(super) fn integrity(environment: &Environment, corpus: &Corpus) -> Vec<Diagnostic> {
+pub(super) fn integrity(environment: &Environment, corpus: &Corpus, states_max: usize) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
     let mut report = |entry: &Entry| {
@@ -37,7 +34,7 @@ pub(super) fn integrity(environment: &Environment, corpus: &Corpus) -> Vec<Diagn
     // The deepest states have been through the most.
     let mut entries: Vec<&Arc<Entry>> = corpus.all().filter(|entry| entry.depth > 0).collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.depth));
-    let stride = entries.len().div_ceil(STATES_MAX).max(1);
+    let stride = entries.len().div_ceil(states_max).max(1);
     entries.into_iter().step_by(stride).for_each(|entry| report(entry));
     findings
 }

@@ -23,8 +23,7 @@ use crate::engine::solution::{self, Played};
 use crate::engine::state::{Conditions, State};
 use crate::id::ToolName;
 
-/// Calls each tool gets beside what the chase adds. Two hundred is what `check` promises; some more make the odd cases likelier.
-const ROUNDS: usize = 75;
+/// Calls each tool gets in one round.
 const CALLS_PER_ROUND: usize = 4;
 
 /// Most calls spent on one guard or tool that hasn't been reached: about 300 ms.
@@ -139,11 +138,6 @@ impl<'e> Explorer<'e> {
                 }
             }
         }
-    }
-
-    /// The usual number of rounds.
-    pub(super) fn all_rounds(&mut self) {
-        self.rounds(ROUNDS);
     }
 
     /// Spends more calls on tools that haven't succeeded and guards that haven't refused.

@@ -123,6 +123,9 @@ pub(super) struct Judge<'j> {
     pub findings: Findings,
     /// By tool.
     pub samples: Vec<Samples>,
+    /// Calls of each tool that are kept for repeating, at most: some of all, and those with the longest results.
+    pub repeated: usize,
+    pub repeated_longest: usize,
 }
 
 /// How a message names a call.
@@ -156,6 +159,8 @@ impl<'j> Judge<'j> {
             marks: None,
             findings: Findings::default(),
             samples: environment.tools().iter().map(|_| Samples::default()).collect(),
+            repeated: 0,
+            repeated_longest: 0,
         }
     }
 
@@ -182,11 +187,13 @@ impl<'j> Judge<'j> {
             },
             Observation::Completed(_) => Verdict::Completed,
         };
-        let mut child = None;
-        if let (true, Observation::Completed(result)) = (called.changed, &called.observation) {
-            child = Some(entry.after(self.reader, tool, arguments, state, &result.value()));
-        }
-        self.judge((index, tool), entry, arguments, &called.observation, child.as_ref());
+        // Marks are looked for in the text; else results of calls that complete are looked at member by member.
+        let result = match &called.observation {
+            Observation::Completed(result) if called.changed || self.marks.is_none() => result.value(),
+            _ => Value::Null,
+        };
+        let child = called.changed.then(|| entry.after(self.reader, tool, arguments, state, &result));
+        self.judge((index, tool), entry, arguments, (&called.observation, &result), child.as_ref());
         if self.marks.is_none() && !matches!(verdict, Verdict::Invalid | Verdict::OverBudget) {
             self.sample(index, entry, arguments, &called.observation, child.as_ref());
         }
@@ -218,7 +225,7 @@ impl<'j> Judge<'j> {
         (index, tool): (usize, &Tool),
         entry: &Arc<Entry>,
         arguments: &Map<String, Value>,
-        observation: &Observation,
+        (observation, result): (&Observation, &Value),
         child: Option<&Arc<Entry>>,
     ) {
         let made = Made { environment: self.environment, reader: self.reader, index, tool, entry, arguments, child };
@@ -240,10 +247,9 @@ impl<'j> Judge<'j> {
                     self.findings.add(Code::ToolOverBudget, place, entry.depth, call);
                 }
             }
-            Observation::Completed(result) => {
-                let result = result.value();
-                self.conforms((index, tool), entry, arguments, &result);
-                self.private.shown(&made, &result, &mut self.findings);
+            Observation::Completed(_) => {
+                self.conforms((index, tool), entry, arguments, result);
+                self.private.shown(&made, result, &mut self.findings);
                 self.private.changed(&made, &mut self.findings);
             }
         }
@@ -289,22 +295,25 @@ impl<'j> Judge<'j> {
         child: Option<&Arc<Entry>>,
     ) {
         const INTERVAL: u64 = 41;
-        const LONGEST: usize = 2;
-        const REGULAR: usize = 4;
-        let text = observation.text().into_owned();
+        let text = observation.text();
         let samples = &mut self.samples[index];
         samples.calls += 1;
         let shortest =
             samples.longest.iter().map(|sample| sample.text.len()).enumerate().min_by_key(|(_, length)| *length);
-        let is_regular = samples.calls % INTERVAL == 1 && samples.regular.len() < REGULAR;
+        let is_regular = samples.calls % INTERVAL == 1 && samples.regular.len() < self.repeated;
         let replaced = match shortest {
             _ if is_regular => None,
-            _ if samples.longest.len() < LONGEST => None,
+            _ if samples.longest.len() < self.repeated_longest => None,
             Some((place, length)) if length < text.len() => Some(place),
             _ => return,
         };
-        let sample =
-            Sample { tool: index, entry: Arc::clone(entry), arguments: arguments.clone(), text, child: child.cloned() };
+        let sample = Sample {
+            tool: index,
+            entry: Arc::clone(entry),
+            arguments: arguments.clone(),
+            text: text.into_owned(),
+            child: child.cloned(),
+        };
         match replaced {
             Some(place) => samples.longest[place] = sample,
             None if is_regular => samples.regular.push(sample),

@@ -69,17 +69,16 @@ pub(super) fn marked(environment: &Environment, reader: &Reader, start: &Arc<Ent
         let rows = start.rows(environment, reader, *index);
         let table = &environment.catalog().tables[*index];
         let mut marked = false;
-        for (key, row) in rows.keys.iter().filter(|(_, row)| !rows.is_mine(**row)) {
+        for row in (0..rows.rows.len()).filter(|row| !rows.is_mine(*row)) {
+            let key = rows.key(row);
             for column in free_columns(table) {
-                if let Some(value) = mark(&rows.rows[*row][column], *index, *row) {
-                    marked |= write(&copy, table, column, key, &value);
+                if let Some(value) = mark(&rows.rows[row][column], *index, row) {
+                    marked |= write(&copy, table, column, &key, &value);
                 }
             }
         }
         if marked {
-            let mut keys: Vec<(&usize, &Key)> = rows.keys.iter().map(|(key, row)| (row, key)).collect();
-            keys.sort_unstable();
-            marks.keys.insert(*index, keys.into_iter().map(|(_, key)| key.clone()).collect());
+            marks.keys.insert(*index, (0..rows.rows.len()).map(|row| rows.key(row)).collect());
         }
     }
     if marks.keys.is_empty() {
@@ -169,6 +168,29 @@ fn markers(text: &str) -> Vec<(usize, usize)> {
     text.split(MARKER).filter_map(parse).collect()
 }
 
+/// Whether a result's text has a marker or a number so large in it: most have neither and needn't be looked at more closely.
+fn may_hold_marks(text: &str) -> bool {
+    const DIGITS: usize = 13;
+    let bytes = text.as_bytes();
+    let marker = MARKER.as_bytes();
+    if bytes.windows(marker.len()).any(|window| window.eq_ignore_ascii_case(marker)) {
+        return true;
+    }
+    let mut digits = 0;
+    for byte in bytes {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            // An exponent.
+            b'e' | b'E' if digits > 0 => return true,
+            _ => digits = 0,
+        }
+        if digits >= DIGITS {
+            return true;
+        }
+    }
+    false
+}
+
 fn numbers(value: &Value, found: &mut Vec<f64>) {
     match value {
         Value::Number(number) => found.extend(number.as_f64().filter(|number| number.abs() >= NUMBER_COMPUTED)),
@@ -187,6 +209,7 @@ impl Marks {
             Observation::Rejected { message, .. } => {
                 (message.clone(), texts::mentioned(message).iter().filter_map(Value::as_f64).collect())
             }
+            Observation::Completed(result) if !may_hold_marks(result.as_str()) => return,
             Observation::Completed(result) => {
                 let mut found = Vec::new();
                 numbers(&result.value(), &mut found);

@@ -122,19 +122,15 @@ impl Private {
 
 /// The first row of others that differs, and how.
 fn difference<'r>(before: &'r Rows, after: &'r Rows) -> Option<(&'static str, &'r Row)> {
-    for (key, index) in &before.keys {
-        if before.is_mine(*index) {
-            continue;
-        }
-        let row = &before.rows[*index];
-        match after.find(key) {
+    for (index, row) in before.rows.iter().enumerate().filter(|(index, _)| !before.is_mine(*index)) {
+        match after.find(&before.key(index)) {
             None => return Some(("removes", row)),
             Some((now, _)) if now != row => return Some(("changes", now)),
             Some(_) => {}
         }
     }
-    let added = after.keys.iter().find(|(key, index)| !after.is_mine(**index) && !before.keys.contains_key(*key));
-    added.map(|(_, index)| ("adds", &after.rows[*index]))
+    let mut others = after.rows.iter().enumerate().filter(|(index, _)| !after.is_mine(*index));
+    others.find(|(index, _)| before.index(&after.key(*index)).is_none()).map(|(_, row)| ("adds", row))
 }
 
 /// Whether a tool declares that it crosses into a private table.

@@ -1,6 +1,7 @@
 //! The rows of a state, with whose they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::database::{Bound, Overlay};
 use crate::engine::catalog::{Catalog, Table, quote};
@@ -11,15 +12,85 @@ use crate::engine::state::{Conditions, State, budget};
 /// The rows of one table in one state, as one actor may see them.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// All rows, in the order of their keys.
+    /// All rows, in the order of their keys as SQLite has it.
     pub rows: Vec<Row>,
-    /// Index of each row by its key.
-    pub keys: BTreeMap<Key, usize>,
+    keys: Keys,
+    /// Indexes of the rows in the order of their keys as cells have it, where that is another (by a collation).
+    sorted: Option<Vec<usize>>,
     /// For each row of a private table whether the actor may see it; none for tables that everybody may see.
     mine: Option<Vec<bool>>,
 }
 
+/// Where the keys of rows are: walks read so many rows that keys aren't kept twice.
+#[derive(Debug)]
+enum Keys {
+    /// In these columns.
+    Columns(Vec<usize>),
+    /// They are the rowids, which stand beside the rows.
+    Rowids(Vec<Cell>),
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::Columns(Vec::new())
+    }
+}
+
 impl Rows {
+    /// The key of a row.
+    pub(super) fn key(&self, row: usize) -> Key {
+        match &self.keys {
+            Keys::Columns(columns) => columns.iter().map(|column| self.rows[row][*column].clone()).collect(),
+            Keys::Rowids(rowids) => vec![rowids[row].clone()],
+        }
+    }
+
+    /// Index of the row with this key.
+    pub(super) fn index(&self, key: &[Cell]) -> Option<usize> {
+        match &self.sorted {
+            None => {
+                let mut range = 0..self.rows.len();
+                while !range.is_empty() {
+                    let middle = range.start + range.len() / 2;
+                    match self.order(middle, key) {
+                        Ordering::Equal => return Some(middle),
+                        Ordering::Less => range.start = middle + 1,
+                        Ordering::Greater => range.end = middle,
+                    }
+                }
+                None
+            }
+            Some(sorted) => sorted.binary_search_by(|row| self.order(*row, key)).ok().map(|place| sorted[place]),
+        }
+    }
+
+    /// How the key of a row compares with another key.
+    fn order(&self, row: usize, key: &[Cell]) -> Ordering {
+        match &self.keys {
+            Keys::Columns(columns) => columns.iter().map(|column| &self.rows[row][*column]).cmp(key),
+            Keys::Rowids(rowids) => std::iter::once(&rowids[row]).cmp(key),
+        }
+    }
+
+    fn sort(&mut self) {
+        if (1..self.rows.len()).any(|row| self.pair(row - 1, row) != Ordering::Less) {
+            let mut sorted: Vec<usize> = (0..self.rows.len()).collect();
+            sorted.sort_by(|left, right| self.pair(*left, *right));
+            self.sorted = Some(sorted);
+        }
+    }
+
+    /// How the keys of two rows compare.
+    fn pair(&self, left: usize, right: usize) -> Ordering {
+        match &self.keys {
+            Keys::Columns(columns) => {
+                let cells = |row: usize| columns.iter().map(move |column| &self.rows[row][*column]);
+                cells(left).cmp(cells(right))
+            }
+            Keys::Rowids(rowids) => rowids[left].cmp(&rowids[right]),
+        }
+    }
+
     /// Whether the actor may see a row.
     pub(super) fn is_mine(&self, row: usize) -> bool {
         self.mine.as_ref().is_none_or(|mine| mine.get(row).copied().unwrap_or(false))
@@ -27,7 +98,7 @@ impl Rows {
 
     /// The row with this key, and whether the actor may see it.
     pub(super) fn find(&self, key: &Key) -> Option<(&Row, bool)> {
-        let row = *self.keys.get(key)?;
+        let row = self.index(key)?;
         Some((self.rows.get(row)?, self.is_mine(row)))
     }
 
@@ -118,6 +189,7 @@ fn read(reader: &TableReader, bound: &Bound<'_>, conditions: &Conditions) -> Res
     }
     let first = usize::from(reader.key.is_empty());
     let mut read = Rows::default();
+    let mut rowids = Vec::new();
     let mut mine = Vec::new();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
@@ -125,18 +197,17 @@ fn read(reader: &TableReader, bound: &Bound<'_>, conditions: &Conditions) -> Res
         for column in 0..reader.columns {
             cells.push(Cell::new(row.get_ref(first + column)?));
         }
-        let key = if reader.key.is_empty() {
-            vec![Cell::new(row.get_ref(0)?)]
-        } else {
-            reader.key.iter().map(|column| cells[*column].clone()).collect()
-        };
+        if reader.key.is_empty() {
+            rowids.push(Cell::new(row.get_ref(0)?));
+        }
         if reader.private {
             let shown = row.get::<_, rusqlite::types::Value>(first + reader.columns)?;
             mine.push(crate::engine::execute::truthy(&shown));
         }
-        read.keys.insert(key, read.rows.len());
         read.rows.push(cells);
     }
+    read.keys = if reader.key.is_empty() { Keys::Rowids(rowids) } else { Keys::Columns(reader.key.clone()) };
+    read.sort();
     read.mine = reader.private.then_some(mine);
     Ok(read)
 }
