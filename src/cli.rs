@@ -3,6 +3,7 @@
 //!
 //! To add a command: a module with `Options` (clap's `Args`) and `run`, a variant of `Command`, an arm in [`run`].
 
+mod audit;
 mod bench;
 mod check;
 mod config;
@@ -88,6 +89,7 @@ enum Command {
     Replay(replay::Options),
     Export(export::Options),
     Check(check::Options),
+    Audit(audit::Options),
     Synth(synth::Options),
     New(new::Options),
     Config(config::Options),
@@ -115,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Stdio(options) => stdio::run(options),
         Command::List(options) => list::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Audit(options) => audit::run(&options),
         Command::Synth(options) => synth::run(&options),
         Command::Play(options) => play::run(&options),
         Command::Solve(options) => solve::run(&options),

@@ -202,6 +202,11 @@ pub fn folder_name(directory: &Path) -> String {
     directory.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// In which order findings are told: that of the files.
+pub(crate) fn file_order(file: &str) -> usize {
+    FILES.iter().position(|known| *known == file).unwrap_or(FILES.len())
+}
+
 fn read_file(path: &Path) -> Result<String, (Code, String)> {
     let unreadable = |err: std::io::Error| (Code::FileUnreadable, format!("can't be read: {err}"));
     let bytes = std::fs::metadata(path).map_err(unreadable)?.len();

@@ -1,5 +1,7 @@
-//! Everything that executes to judge a package: a walk that calls every tool in many states, and gates for every task.
+//! Everything that executes to judge a package: a walk that calls every tool in many states, gates for every task, and an audit
+//! that measures whole sets of packages.
 
+pub mod audit;
 pub(crate) mod facts;
 mod invariants;
 pub(crate) mod task_gates;
@@ -9,7 +11,7 @@ pub(crate) mod walk;
 use std::sync::Arc;
 
 pub(crate) use self::task_gates::Ground;
-use self::task_gates::{Call, Gates};
+use self::task_gates::{Call, Gates, Outcome};
 use self::walk::{Effort, Walk};
 use crate::engine::environment::Environment;
 use crate::id::TaskName;
@@ -17,9 +19,18 @@ use crate::package::diagnostic::Diagnostic;
 
 /// Executes an environment's tools and tasks and reports every finding. `progress` is told what is being done.
 pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Diagnostic> {
+    proven(environment, Effort::THOROUGH, progress, &mut |_, _, _| ()).0
+}
+
+/// The same with more or less effort of the walk. `look` sees every task whose solution can be played, with what the gates found.
+fn proven(
+    environment: &Arc<Environment>,
+    effort: Effort,
+    progress: &dyn Fn(&str),
+    look: &mut dyn FnMut(&Gates<'_>, &Outcome, &Walk),
+) -> (Vec<Diagnostic>, Walk) {
     progress("calling tools");
-    let walk =
-        walk::explore(environment, if std::env::var("BRIEF").is_ok() { Effort::BRIEF } else { Effort::THOROUGH });
+    let walk = walk::explore(environment, effort);
     let mut findings = walk::check(environment, &walk);
     progress("following the invariants");
     findings.extend(invariants::check(environment, &walk.writes));
@@ -31,12 +42,14 @@ pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Dia
         match gates {
             Ok(gates) => {
                 progress(gates.task.name().as_ref());
-                findings.extend(task_gates::check(&gates, &unrelated(&gates, &of_tasks, &walk)).findings);
+                let outcome = task_gates::check(&gates, &unrelated(&gates, &of_tasks, &walk));
+                look(&gates, &outcome, &walk);
+                findings.extend(outcome.findings);
             }
             Err(finding) => findings.push(*finding),
         }
     }
-    findings
+    (findings, walk)
 }
 
 /// Writes of other tasks, which look most like this one's, and whatever else this task's actor can write.

@@ -17,8 +17,8 @@ pub(super) use self::report::Report;
 use super::transcript::compare_processes;
 use super::{Failure, print, unknown};
 use crate::engine::environment::Environment;
-use crate::package::diagnostic::{Code, Diagnostic};
-use crate::package::{self, DATA_FILE, ENVIRONMENT_FILE, SCHEMA_FILE, TASKS_FILE, TOOLS_FILE};
+use crate::package::diagnostic::Code;
+use crate::package::{self, ENVIRONMENT_FILE};
 use crate::proof;
 
 const EXAMPLES: &str = "Examples:
@@ -153,7 +153,7 @@ fn check(directory: &Path, options: &Options, progress: &ProgressBar) -> Result<
         diagnostics.retain(|finding| options.only.contains(&finding.code));
     }
     // Stable: findings at one place stay in the order in which the rules look.
-    diagnostics.sort_by_key(|finding| (file_order(finding), finding.line));
+    diagnostics.sort_by_key(|finding| (package::file_order(&finding.file), finding.line));
     Ok(EnvironmentReport {
         name: folder,
         tables: counts.tables,
@@ -163,9 +163,4 @@ fn check(directory: &Path, options: &Options, progress: &ProgressBar) -> Result<
         diagnostics,
         directory: directory.to_owned(),
     })
-}
-
-fn file_order(finding: &Diagnostic) -> usize {
-    let files = [ENVIRONMENT_FILE, SCHEMA_FILE, DATA_FILE, TOOLS_FILE, TASKS_FILE];
-    files.iter().position(|file| *file == finding.file).unwrap_or(files.len())
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Failure, check, export, print, replay, solve, synth, top, verify};
 use crate::http;
 use crate::package::files::{EnvironmentFile, OriginFile, TaskFile, ToolFile};
+use crate::proof::audit::report::Audit;
 use crate::synth::blueprint::files::BlueprintFile;
 use crate::trajectory;
 
@@ -57,6 +58,7 @@ fn documents() -> Vec<(&'static str, Value)> {
         ("check.json", schema::<check::Report>("Output of envfarm check --json")),
         ("solve.json", schema::<solve::Solutions>("Output of envfarm solve --json")),
         ("verify.json", schema::<verify::Verification>("Output of envfarm verify --json")),
+        ("audit.json", schema::<Audit>("Output of envfarm audit --json")),
         ("synth.json", schema::<synth::Report>("Output of envfarm synth --json")),
         ("replay.json", schema::<replay::Replays>("Output of envfarm replay --json")),
         ("top.json", schema::<top::View>("Output of envfarm top --once --json")),

@@ -30,11 +30,15 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
 
 /// Executes the package's solutions in another process and reports where they show something else than here.
 pub(super) fn compare_processes(environment: &Environment, directory: &Path) -> Result<Vec<Diagnostic>, Failure> {
+    Ok(transcript::compare(environment, &in_another_process(directory)?))
+}
+
+/// Fingerprints of the package's solutions by task, made in another process.
+pub(super) fn in_another_process(directory: &Path) -> Result<BTreeMap<String, String>, Failure> {
     let failed = |what: &dyn std::fmt::Display| Failure::internal(format!("failed to run a second process: {what}"));
     let program = std::env::current_exe().map_err(|err| failed(&err))?;
     let mut command = Command::new(program);
     command.arg("transcript").arg(directory).stdin(Stdio::null()).stderr(Stdio::null());
     let output = command.output().map_err(|err| failed(&err))?;
-    let elsewhere: BTreeMap<String, String> = serde_json::from_slice(&output.stdout).map_err(|err| failed(&err))?;
-    Ok(transcript::compare(environment, &elsewhere))
+    serde_json::from_slice(&output.stdout).map_err(|err| failed(&err))
 }

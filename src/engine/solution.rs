@@ -42,15 +42,16 @@ impl PlayedSolution {
 pub(crate) fn observed(calls: &[Played]) -> Vec<(String, Value)> {
     let mut values = Vec::new();
     for result in calls.iter().filter_map(|call| call.observation.structured()) {
-        collect("", &result, &mut values);
+        scalars("", &result, &mut values);
     }
     values
 }
 
-fn collect(name: &str, value: &Value, values: &mut Vec<(String, Value)>) {
+/// Adds every scalar of a value, with its member's name.
+pub(crate) fn scalars(name: &str, value: &Value, values: &mut Vec<(String, Value)>) {
     match value {
-        Value::Object(members) => members.iter().for_each(|(name, member)| collect(name, member, values)),
-        Value::Array(elements) => elements.iter().for_each(|element| collect(name, element, values)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| scalars(name, member, values)),
+        Value::Array(elements) => elements.iter().for_each(|element| scalars(name, element, values)),
         scalar => values.push((name.to_owned(), scalar.clone())),
     }
 }

@@ -175,23 +175,26 @@ pub(crate) fn judge(
     answer: Option<&str>,
 ) -> Result<Verdict, JudgeError> {
     let expected = expected(environment, task, conditions)?;
-    let before = snapshot::read(environment, &State::default(), conditions, state.written.iter().copied())?;
-    let mut checks = vec![state_check(environment, task, conditions, state, (&expected, &before))?];
+    // Tables that only the attempt wrote are compared too; those that nobody wrote can't differ.
+    let written = || state.written.iter().copied();
+    let before = snapshot::read(environment, &State::default(), conditions, written())?;
+    let after = snapshot::read(environment, state, conditions, written())?;
+    let mut checks = vec![state_check(environment, task, &expected, (&before, &after))];
     checks.extend(answer_check(task, &expected, answer));
     checks.extend(sql_checks(environment, task, conditions, state)?);
     Ok(Verdict::of(checks))
 }
 
-/// Whether every check of a verdict that doesn't look at the answer passes. `initial` holds the rows of all tables at the
-/// start, for whoever judges many states of one environment.
+/// Whether every check of a verdict that doesn't look at the answer passes, for whoever judges many states of one environment:
+/// `before` holds the rows of all tables at the start, `after` those in `state` of at least the tables written.
 pub(crate) fn state_passes(
     environment: &Environment,
     task: &Task,
     conditions: &Conditions,
-    state: &State,
-    (expected, initial): (&Expected, &Snapshot),
+    expected: &Expected,
+    (state, before, after): (&State, &Snapshot, &Snapshot),
 ) -> Result<bool, JudgeError> {
-    let passes = state_check(environment, task, conditions, state, (expected, initial))?.passed;
+    let passes = state_check(environment, task, expected, (before, after)).passed;
     Ok(passes && sql_checks(environment, task, conditions, state)?.iter().all(|check| check.passed))
 }
 
@@ -206,13 +209,10 @@ pub(crate) fn answer_check(task: &Task, expected: &Expected, answer: Option<&str
 fn state_check(
     environment: &Environment,
     task: &Task,
-    conditions: &Conditions,
-    state: &State,
-    (expected, before): (&Expected, &Snapshot),
-) -> Result<CheckResult, JudgeError> {
-    // Tables that only the attempt wrote are compared too; those that nobody wrote can't differ.
-    let after = snapshot::read(environment, state, conditions, state.written.iter().copied())?;
-    let actual = snapshot::delta(before, &after);
+    expected: &Expected,
+    (before, after): (&Snapshot, &Snapshot),
+) -> CheckResult {
+    let actual = snapshot::delta(before, after);
     let rules = Rules {
         catalog: environment.catalog(),
         history: environment.history(),
@@ -220,11 +220,11 @@ fn state_check(
         free: task.free(),
     };
     let differences = compare::differences(&rules, &expected.delta, &actual);
-    Ok(CheckResult {
+    CheckResult {
         name: STATE_CHECK.to_owned(),
         passed: differences.is_empty(),
         reason: state_reason(expected, differences),
-    })
+    }
 }
 
 fn state_reason(expected: &Expected, mut differences: Vec<String>) -> String {

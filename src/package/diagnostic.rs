@@ -211,4 +211,13 @@ codes! {
     HiddenReference "hidden_reference" Error "declare the column as a foreign key",
     /// An argument of the solution that no agent could know.
     ArgumentUnknowable "argument_unknowable" Error "say it in the instruction, take it from an earlier call with from/path, or derive it",
+    // Found by auditing sets of packages.
+    /// An environment that is smaller or larger than those of a set should be.
+    SizeOutOfRange "size_out_of_range" Warning "add or remove tools, tables, rows or tasks",
+    /// An agent that didn't do the work earned the reward.
+    AttackRewarded "attack_rewarded" Error "ask for a fact that can't be met by chance, and no less than all of it",
+    /// Two tasks of an environment say nearly the same.
+    InstructionsAlike "instructions_alike" Warning "reword one of them, or ask for something else",
+    /// Two environments have nearly the same tools.
+    NearDuplicate "near_duplicate" Warning "leave one of them out, or make it another: its names, its rules, its statements",
 }

@@ -16,17 +16,19 @@ use crate::package::diagnostic::{Code, Diagnostic};
 /// The run through the invariants of one environment.
 struct Run<'r> {
     environment: &'r Environment,
+    /// For each invariant the tables it looks at; none where it may look at more than rows.
+    reads: Vec<Option<BTreeSet<usize>>>,
     /// Invariants already reported.
     broken: BTreeSet<String>,
     findings: Vec<Diagnostic>,
 }
 
 pub(super) fn check(environment: &Environment, writes: &[Write]) -> Vec<Diagnostic> {
-    let mut run = Run { environment, broken: BTreeSet::new(), findings: Vec::new() };
+    let mut run = Run { environment, reads: reads(environment), broken: BTreeSet::new(), findings: Vec::new() };
     if environment.package().environment.invariants.is_empty() {
         return run.findings;
     }
-    run.look(&State::default(), "at the start");
+    run.look(&State::default(), None, "at the start");
     for task in environment.tasks().values() {
         let conditions = solution::conditions(environment, task, 0);
         // A solution that fails is a finding of its own.
@@ -49,18 +51,27 @@ impl Run<'_> {
             // A fault is the walk's to report.
             if called.is_ok_and(|called| called.changed) {
                 let arguments = Value::Object(call.arguments);
-                self.look(&state, &format!("after {} {arguments} as {}", call.tool, conditions.actor));
+                let when = format!("after {} {arguments} as {}", call.tool, conditions.actor);
+                self.look(&state, Some(tool.written_tables()), &when);
             }
         }
     }
 
-    fn look(&mut self, state: &State, when: &str) {
+    /// Looks whether the invariants hold in a state. Those that don't look at tables that have been `written` hold as before.
+    fn look(&mut self, state: &State, written: Option<&BTreeSet<usize>>, when: &str) {
         let environment = self.environment;
         let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null };
         let Ok(bound) = environment.judging_pool().bind(&state.overlay, state.moment(&conditions), budget(None)) else {
             return;
         };
-        for invariant in &environment.package().environment.invariants {
+        let may_have_changed = |reads: &Option<BTreeSet<usize>>| match (reads, written) {
+            (Some(reads), Some(written)) => !reads.is_disjoint(written),
+            _ => true,
+        };
+        for (invariant, reads) in environment.package().environment.invariants.iter().zip(&self.reads) {
+            if !may_have_changed(reads) {
+                continue;
+            }
             let holds = || -> rusqlite::Result<bool> {
                 let mut statement = bound.prepare(&invariant.sql)?;
                 let mut rows = statement.raw_query();
@@ -79,4 +90,21 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// What each invariant looks at.
+fn reads(environment: &Environment) -> Vec<Option<BTreeSet<usize>>> {
+    let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null };
+    let state = State::default();
+    let bound = environment.judging_pool().bind(&state.overlay, state.moment(&conditions), budget(None)).ok();
+    let invariants = environment.package().environment.invariants.iter();
+    let of = |sql: &str| {
+        let lower = sql.to_lowercase();
+        // One that depends on the time may cease to hold by itself.
+        let timeless = !["now", "current_"].iter().any(|word| lower.contains(word));
+        let info = bound.as_ref().filter(|_| timeless)?.describe(sql).ok()?;
+        // Of views and full-text tables it isn't known here what they rest on.
+        info.tables.iter().map(|used| environment.catalog().table(&used.table)).collect()
+    };
+    invariants.map(|invariant| of(&invariant.sql)).collect()
 }

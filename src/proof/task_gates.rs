@@ -55,13 +55,15 @@ struct Attempt {
 
 /// What all tasks of an environment are judged against, read once.
 #[derive(Debug)]
-pub(super) struct Ground {
+pub(crate) struct Ground {
     /// The rows of every table at the start.
     initial: Snapshot,
     /// The texts among them, by column.
     texts: Vec<TextColumn>,
+    /// Every number and text among them, where anybody has asked.
+    values: OnceCell<Vec<String>>,
     /// Answers that anyone could give without looking.
-    pub stock: BTreeSet<String>,
+    stock: BTreeSet<String>,
     /// Calls of every tool that only reads and needs no arguments.
     reads: Vec<Call>,
     /// The initial state with every sequence of ids moved on.
@@ -80,6 +82,13 @@ pub(super) struct Gates<'g> {
     states: Vec<State>,
     /// The content that the solution leaves, of all tables, by what is left out.
     content: [OnceCell<Content>; 4],
+}
+
+/// The state that an attempt ends in, with its rows.
+#[derive(Debug)]
+struct Final {
+    state: State,
+    rows: Option<Snapshot>,
 }
 
 /// Content of a state: by table, the rows as a multiset without the cells that are left out.
@@ -105,7 +114,7 @@ pub(super) struct Outcome {
 
 impl Ground {
     /// Reads it.
-    pub(super) fn new(environment: &Environment) -> Self {
+    pub(crate) fn new(environment: &Environment) -> Self {
         let tables = 0..environment.catalog().tables.len();
         let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: Value::Null };
         // Reading plain rows can't fail: every table has been read when the environment was loaded.
@@ -113,6 +122,7 @@ impl Ground {
         Self {
             texts: answers::text_columns(&initial),
             initial,
+            values: OnceCell::new(),
             stock: shortcuts::stock_answers(environment),
             reads: robustness::plain_reads(environment),
             shifted: robustness::shifted_ids(environment),
@@ -215,8 +225,18 @@ impl<'g> Gates<'g> {
         )
     }
 
-    fn finding(&self, code: Code, message: impl AsRef<str>) -> Diagnostic {
+    pub(super) fn finding(&self, code: Code, message: impl AsRef<str>) -> Diagnostic {
         finding(self.task, code, message)
+    }
+
+    /// Answers that anyone could give without looking.
+    pub(super) fn stock(&self) -> &BTreeSet<String> {
+        &self.ground.stock
+    }
+
+    /// Every number and text of the initial database, each once.
+    pub(super) fn values(&self) -> &[String] {
+        self.ground.values.get_or_init(|| answers::values(&self.ground.initial))
     }
 
     /// Whether the task asks for a change.
@@ -253,24 +273,37 @@ impl<'g> Gates<'g> {
         Attempt { state, calls: outcomes }
     }
 
-    /// The state after `state` and these calls. Those of tools that can't write are left out: what reads leave the verdict alone
+    /// The state after `state` and these calls. Those of tools that can't write are left out: that reads leave the verdict alone
     /// is a gate of its own.
-    fn state_after(&self, state: State, calls: &[Call]) -> State {
+    fn final_after(&self, state: State, calls: &[Call]) -> Final {
         let writes =
             |call: &&Call| self.environment.tools().get(&call.tool).is_some_and(|tool| !tool.program().read_only());
         let calls: Vec<Call> = calls.iter().filter(writes).cloned().collect();
-        self.attempt_from(state, &calls).state
+        self.final_state(self.attempt_from(state, &calls).state)
+    }
+
+    /// The state with the rows of every table that it or the solution has written. One that can't be read has none, and so is
+    /// neither rewarded nor told apart from others.
+    fn final_state(&self, state: State) -> Final {
+        let tables: BTreeSet<usize> = self.played.state.written.union(&state.written).copied().collect();
+        let rows = snapshot::read(self.environment, &state, &self.conditions, tables).ok();
+        Final { state, rows }
     }
 
     /// Whether an attempt earns the reward. One that can't be judged doesn't.
-    pub(super) fn rewarded(&self, state: &State, answer: Option<&str>) -> bool {
-        self.state_passes(state) && self.answer_passes(answer)
+    fn rewarded(&self, last: &Final, answer: Option<&str>) -> bool {
+        self.passes(last) && self.answer_passes(answer)
     }
 
     /// Whether a final state would earn the reward with the right answer.
     pub(super) fn state_passes(&self, state: &State) -> bool {
-        let against = (&*self.expected, &self.ground.initial);
-        verify::state_passes(self.environment, self.task, &self.conditions, state, against).unwrap_or(false)
+        self.passes(&self.final_state(state.clone()))
+    }
+
+    fn passes(&self, last: &Final) -> bool {
+        let Some(rows) = &last.rows else { return false };
+        let judged = (&last.state, &self.ground.initial, rows);
+        verify::state_passes(self.environment, self.task, &self.conditions, &self.expected, judged).unwrap_or(false)
     }
 
     /// Whether an answer would earn the reward in the right final state.
@@ -279,30 +312,26 @@ impl<'g> Gates<'g> {
     }
 
     /// Whether two states differ. This looks at plain rows, independently of the comparison that judges.
-    fn differ(&self, left: &State, right: &State, left_out: LeftOut) -> bool {
-        let tables: BTreeSet<usize> = left.written.union(&right.written).copied().collect();
-        match (self.content(left, &tables, left_out), self.content(right, &tables, left_out)) {
-            (Ok(left), Ok(right)) => left != right,
+    fn differ(&self, left: &Final, right: &Final, left_out: LeftOut) -> bool {
+        match (&left.rows, &right.rows) {
+            (Some(left), Some(right)) => self.content(left, left_out) != self.content(right, left_out),
             // What can't be read isn't told apart.
             _ => false,
         }
     }
 
     /// Whether a state differs from the one the solution leaves.
-    fn ends_elsewhere(&self, state: &State, left_out: LeftOut) -> bool {
-        let all = || (0..self.environment.catalog().tables.len()).collect();
+    fn ends_elsewhere(&self, last: &Final, left_out: LeftOut) -> bool {
         let slot = &self.content[usize::from(left_out.volatile) + 2 * usize::from(left_out.free)];
-        let read = || self.content(&self.played.state, &all(), left_out).unwrap_or_default();
-        let right = slot.get_or_init(read);
-        let tables: BTreeSet<usize> = self.played.state.written.union(&state.written).copied().collect();
-        let Ok(content) = self.content(state, &tables, left_out) else { return false };
-        content.iter().any(|(table, rows)| right.get(table) != Some(rows))
+        let all = || 0..self.environment.catalog().tables.len();
+        let read = || snapshot::read(self.environment, &self.played.state, &self.conditions, all()).unwrap_or_default();
+        let right = slot.get_or_init(|| self.content(&read(), left_out));
+        let Some(rows) = &last.rows else { return false };
+        self.content(rows, left_out).iter().any(|(table, rows)| right.get(table) != Some(rows))
     }
 
-    fn content(&self, state: &State, tables: &BTreeSet<usize>, left_out: LeftOut) -> Result<Content, JudgeError> {
+    fn content(&self, snapshot: &Snapshot, left_out: LeftOut) -> Content {
         let catalog = self.environment.catalog();
-        let compared = tables.difference(self.environment.history()).copied();
-        let snapshot = snapshot::read(self.environment, state, &self.conditions, compared)?;
         let volatile = &self.expected.volatile;
         let moving: BTreeSet<(usize, usize)> = volatile
             .changed
@@ -311,19 +340,19 @@ impl<'g> Gates<'g> {
             .chain(volatile.added.iter().copied())
             .collect();
         let mut content = Content::new();
-        for (index, rows) in snapshot {
-            let table = &catalog.tables[index];
+        for (index, rows) in snapshot.iter().filter(|(table, _)| !self.environment.history().contains(table)) {
+            let table = &catalog.tables[*index];
             let counts = |column: &usize| {
-                let cell = (index, *column);
+                let cell = (*index, *column);
                 let generated = table.generates_key() && table.rowid == Some(*column);
                 let left_out =
                     left_out.volatile && moving.contains(&cell) || left_out.free && self.task.free().contains(&cell);
                 !(generated || left_out)
             };
             let columns: Vec<usize> = (0..table.columns.len()).filter(counts).collect();
-            content.insert(index, plain(&rows, &columns));
+            content.insert(*index, plain(rows, &columns));
         }
-        Ok(content)
+        content
     }
 }
 

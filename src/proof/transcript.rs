@@ -37,14 +37,23 @@ pub fn transcripts(environment: &Environment) -> BTreeMap<String, String> {
 
 /// Tasks whose transcript in another process isn't the one here.
 pub fn compare(environment: &Environment, elsewhere: &BTreeMap<String, String>) -> Vec<Diagnostic> {
-    let here = transcripts(environment);
+    differing(environment, &transcripts(environment), elsewhere, "in another process")
+}
+
+/// Tasks whose transcript elsewhere isn't the one here. `what` says where that is.
+pub(super) fn differing(
+    environment: &Environment,
+    here: &BTreeMap<String, String>,
+    elsewhere: &BTreeMap<String, String>,
+    what: &str,
+) -> Vec<Diagnostic> {
     let differing = environment
         .tasks()
         .values()
         .filter(|task| here.get(task.name().as_ref()) != elsewhere.get(task.name().as_ref()));
     differing
         .map(|task| {
-            let message = format!("{}: the solution's observations differ in another process", task.name());
+            let message = format!("{}: the solution's observations differ {what}", task.name());
             Diagnostic::new(Code::NotDeterministic, TASKS_FILE, task.line(), message)
         })
         .collect()

@@ -9,7 +9,7 @@
 //! choose   choosing arguments                           private  rows of others, by key; rows of others changed
 //! rows     the rows of a state, and whose they are      marks    anything else of rows of others
 //! corpus   states that calls have reached               endings  integrity, and the same again
-//! order    where SQLite is free to choose an order
+//! order    where SQLite is free to choose an order         wander   an agent without a plan
 //! ```
 
 mod choose;
@@ -23,8 +23,9 @@ mod order;
 mod private;
 mod random;
 mod rows;
-mod sql;
+pub(super) mod sql;
 mod texts;
+mod wander;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,10 +35,12 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 
 use self::corpus::{Corpus, Entry};
+pub(super) use self::endings::integrity_of as integrity;
 use self::explore::{Explorer, Progress};
 use self::guide::ToolGuide;
 use self::judge::{Findings, Judge, Place, Samples, shortened};
 use self::private::Private;
+pub(super) use self::random::Random;
 use self::rows::Reader;
 use crate::engine::environment::{Environment, Tool};
 use crate::engine::program::Action;

@@ -7,6 +7,7 @@ use jiff::ToSpan;
 use super::Gates;
 use crate::engine::answer::{ANSWER_LENGTH_MAX, contains_phrase, facts, normal};
 use crate::engine::snapshot::{Cell, Row, Snapshot};
+use crate::engine::solution::plain;
 use crate::package::diagnostic::{Code, Diagnostic};
 use crate::package::files::{ExpectFile, OneOrMany};
 
@@ -151,4 +152,12 @@ pub(super) fn text_columns(initial: &Snapshot) -> Vec<TextColumn> {
         }
     }
     columns
+}
+
+/// Every number and text of the initial database, each once, table by table and row by row.
+pub(super) fn values(initial: &Snapshot) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let cells = initial.values().flat_map(|rows| rows.values()).flatten();
+    let told = cells.filter(|cell| matches!(cell, Cell::Integer(_) | Cell::Real(_)) || cell.is_worded());
+    told.map(|cell| plain(&cell.to_json())).filter(|text| seen.insert(text.clone())).collect()
 }

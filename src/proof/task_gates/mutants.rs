@@ -78,12 +78,12 @@ fn attempt(
         tally.refused += 1;
         return None;
     }
-    let state = gates.state_after(attempt.state, &gates.calls()[index + 1..]);
-    match gates.ends_elsewhere(&state, left_out) {
+    let last = gates.final_after(attempt.state, &gates.calls()[index + 1..]);
+    match gates.ends_elsewhere(&last, left_out) {
         false => tally.equivalent += 1,
         true => {
             tally.executed += 1;
-            if gates.rewarded(&state, gates.task.answer()) {
+            if gates.rewarded(&last, gates.task.answer()) {
                 tally.rewarded += 1;
                 let message = format!("call {index} ({tool}) with {name} {shown} ends elsewhere and earns the reward");
                 return Some(gates.finding(code, message));

@@ -41,7 +41,8 @@ fn reads(gates: &Gates<'_>) -> Vec<Diagnostic> {
             }
             more.extend(calls.get(position).cloned());
         }
-        gates.rewarded(&gates.attempt_from(State::default(), &more).state, gates.task.answer())
+        let attempt = gates.attempt_from(State::default(), &more);
+        gates.rewarded(&gates.final_state(attempt.state), gates.task.answer())
     };
     if with_reads(&positions) {
         return Vec::new();
@@ -81,11 +82,15 @@ fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
     for call in unrelated {
         let attempt = gates.attempt_from(gates.played.state.clone(), std::slice::from_ref(call));
         let committed = attempt.calls.first().is_some_and(|outcome| matches!(outcome, Some((true, true))));
-        if !committed || !gates.ends_elsewhere(&attempt.state, left_out) {
+        if !committed {
+            continue;
+        }
+        let last = gates.final_state(attempt.state);
+        if !gates.ends_elsewhere(&last, left_out) {
             continue;
         }
         tried += 1;
-        if gates.rewarded(&attempt.state, gates.task.answer()) {
+        if gates.rewarded(&last, gates.task.answer()) {
             let arguments = serde_json::Value::Object(call.arguments.clone());
             let message = format!("adding {} {arguments} to the solution goes unnoticed", call.tool);
             findings.push(gates.finding(Code::CollateralRewarded, message));

@@ -58,7 +58,7 @@ fn prefixes(gates: &Gates<'_>) -> Vec<Diagnostic> {
     let calls = gates.calls();
     let mut findings = Vec::new();
     for index in gates.committing() {
-        if gates.rewarded(&gates.states[index], gates.task.answer()) {
+        if gates.rewarded(&gates.final_state(gates.states[index].clone()), gates.task.answer()) {
             let message = format!("stopping before call {index} ({}) earns the reward", calls[index].tool);
             findings.push(gates.finding(Code::PrefixRewarded, message));
         }
@@ -70,8 +70,8 @@ fn dropped(gates: &Gates<'_>) -> Vec<Diagnostic> {
     let calls = gates.calls();
     let mut findings = Vec::new();
     for index in gates.committing() {
-        let state = gates.state_after(gates.states[index].clone(), &calls[index + 1..]);
-        if gates.rewarded(&state, gates.task.answer()) {
+        let last = gates.final_after(gates.states[index].clone(), &calls[index + 1..]);
+        if gates.rewarded(&last, gates.task.answer()) {
             let message = format!("leaving out call {index} ({}) earns the reward all the same", calls[index].tool);
             findings.push(gates.finding(Code::DroppedCallRewarded, message));
         }
@@ -85,14 +85,14 @@ fn repeated(gates: &Gates<'_>) -> Vec<Diagnostic> {
     let calls = gates.calls();
     let mut findings = Vec::new();
     for index in gates.committing() {
-        let once = &gates.states[index + 1];
+        let once = gates.states[index + 1].clone();
         let twice = gates.attempt_from(once.clone(), &calls[index..=index]);
         let committed = twice.calls.first().is_some_and(|outcome| matches!(outcome, Some((true, true))));
-        if !committed || !gates.differ(once, &twice.state, left_out) {
+        if !committed || !gates.differ(&gates.final_state(once), &gates.final_state(twice.state.clone()), left_out) {
             continue;
         }
-        let state = gates.state_after(twice.state, &calls[index + 1..]);
-        if gates.rewarded(&state, gates.task.answer()) {
+        let last = gates.final_after(twice.state, &calls[index + 1..]);
+        if gates.rewarded(&last, gates.task.answer()) {
             let message =
                 format!("doing call {index} ({}) twice changes something and earns the reward", calls[index].tool);
             findings.push(gates.finding(Code::RepeatedCallRewarded, message));

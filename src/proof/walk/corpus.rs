@@ -135,6 +135,8 @@ pub(super) struct Entry {
     pub depth: usize,
     past: Option<Arc<Past>>,
     tables: Vec<OnceLock<Arc<Rows>>>,
+    /// Rows of an earlier state, of which most are still the same.
+    stale: Vec<Option<Arc<Rows>>>,
 }
 
 impl Entry {
@@ -148,6 +150,7 @@ impl Entry {
             depth: 0,
             past: None,
             tables: environment.catalog().tables.iter().map(|_| OnceLock::new()).collect(),
+            stale: vec![None; environment.catalog().tables.len()],
         })
     }
 
@@ -182,12 +185,19 @@ impl Entry {
                 before: self.past.clone(),
             })),
             tables: self.tables.iter().enumerate().map(shared).collect(),
+            stale: self
+                .tables
+                .iter()
+                .zip(&self.stale)
+                .map(|(rows, stale)| rows.get().or(stale.as_ref()).cloned())
+                .collect(),
         })
     }
 
     /// The rows of a table.
     pub(super) fn rows(&self, environment: &Environment, reader: &Reader, table: usize) -> Arc<Rows> {
-        let read = || Arc::new(reader.read(environment, &self.state, &self.conditions, table));
+        let stale = self.stale.get(table).and_then(Option::as_deref);
+        let read = || Arc::new(reader.read(environment, (&self.state, &self.conditions), table, stale));
         self.tables.get(table).map_or_else(Arc::default, |rows| Arc::clone(rows.get_or_init(read)))
     }
 

@@ -12,6 +12,7 @@ use super::order::Orders;
 use crate::database::open_bytes;
 use crate::engine::catalog::quote;
 use crate::engine::environment::Environment;
+use crate::engine::state::State;
 use crate::package::diagnostic::Code;
 use crate::package::{SCHEMA_FILE, diagnostic::Diagnostic};
 
@@ -21,7 +22,7 @@ pub(super) fn integrity(environment: &Environment, corpus: &Corpus, states_max: 
     let mut findings = Vec::new();
     let mut seen = BTreeSet::new();
     let mut report = |entry: &Entry| {
-        for problem in problems(environment, entry) {
+        for problem in integrity_of(environment, &entry.state) {
             if seen.insert(problem.clone()) {
                 let after = if entry.depth == 0 { " at the start".to_owned() } else { entry.told() };
                 findings.push(Diagnostic::new(Code::IntegrityBroken, SCHEMA_FILE, 0, format!("{problem}{after}")));
@@ -39,8 +40,9 @@ pub(super) fn integrity(environment: &Environment, corpus: &Corpus, states_max: 
     findings
 }
 
-fn problems(environment: &Environment, entry: &Entry) -> Vec<String> {
-    let bytes = entry.state.overlay.materialize(environment.image());
+/// What is broken in the database of a state.
+pub(in crate::proof) fn integrity_of(environment: &Environment, state: &State) -> Vec<String> {
+    let bytes = state.overlay.materialize(environment.image());
     let connection = match open_bytes(&bytes) {
         Ok(connection) => connection,
         Err(err) => return vec![format!("the database can't be opened: {err}")],

@@ -123,14 +123,22 @@ impl Private {
 /// The first row of others that differs, and how.
 fn difference<'r>(before: &'r Rows, after: &'r Rows) -> Option<(&'static str, &'r Row)> {
     for (index, row) in before.rows.iter().enumerate().filter(|(index, _)| !before.is_mine(*index)) {
+        // Most rows are where and as they were.
+        if after.rows.get(index).is_some_and(|now| Arc::ptr_eq(now, row)) {
+            continue;
+        }
         match after.find(&before.key(index)) {
             None => return Some(("removes", row)),
-            Some((now, _)) if now != row => return Some(("changes", now)),
+            Some((now, _)) if *now != **row => return Some(("changes", now)),
             Some(_) => {}
         }
     }
     let mut others = after.rows.iter().enumerate().filter(|(index, _)| !after.is_mine(*index));
-    others.find(|(index, _)| before.index(&after.key(*index)).is_none()).map(|(_, row)| ("adds", row))
+    let is_new = |index: usize, row: &Arc<Row>| {
+        let stayed = before.rows.get(index).is_some_and(|was| Arc::ptr_eq(was, row));
+        !stayed && before.index(&after.key(index)).is_none()
+    };
+    others.find(|(index, row)| is_new(*index, row)).map(|(_, row)| ("adds", &**row))
 }
 
 /// Whether a tool declares that it crosses into a private table.

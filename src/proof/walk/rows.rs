@@ -2,6 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
 
 use crate::database::{Bound, Overlay};
 use crate::engine::catalog::{Catalog, Table, quote};
@@ -12,8 +15,8 @@ use crate::engine::state::{Conditions, State, budget};
 /// The rows of one table in one state, as one actor may see them.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// All rows, in the order of their keys as SQLite has it.
-    pub rows: Vec<Row>,
+    /// All rows, in the order of their keys as SQLite has it. Those that are as they were before a call are the same.
+    pub rows: Vec<Arc<Row>>,
     keys: Keys,
     /// Indexes of the rows in the order of their keys as cells have it, where that is another (by a collation).
     sorted: Option<Vec<usize>>,
@@ -145,15 +148,21 @@ impl Reader {
         self.tables.get(table).is_none_or(|reader| !reader.depends.is_disjoint(written))
     }
 
-    /// The rows of a table. A table that can't be read has none; nothing rests on that, since reading is plain SQL that has
-    /// been compiled when the environment was loaded.
-    pub(super) fn read(&self, environment: &Environment, state: &State, conditions: &Conditions, table: usize) -> Rows {
+    /// The rows of a table; `stale` are those of another state, most of which may be the same. A table that can't be read has
+    /// none; nothing rests on that, since reading is plain SQL that has been compiled when the environment was loaded.
+    pub(super) fn read(
+        &self,
+        environment: &Environment,
+        (state, conditions): (&State, &Conditions),
+        table: usize,
+        stale: Option<&Rows>,
+    ) -> Rows {
         let Some(reader) = self.tables.get(table) else { return Rows::default() };
         let moment = state.moment(conditions);
         let Ok(bound) = environment.pool().bind(&state.overlay, moment, budget(None)) else {
             return Rows::default();
         };
-        read(reader, &bound, conditions).unwrap_or_default()
+        read(reader, &bound, conditions, stale).unwrap_or_default()
     }
 }
 
@@ -181,7 +190,13 @@ fn reader(
     TableReader { sql, columns: table.columns.len(), key: table.key.clone(), private: condition.is_some(), depends }
 }
 
-fn read(reader: &TableReader, bound: &Bound<'_>, conditions: &Conditions) -> Result<Rows, rusqlite::Error> {
+fn read(
+    reader: &TableReader,
+    bound: &Bound<'_>,
+    conditions: &Conditions,
+    stale: Option<&Rows>,
+) -> Result<Rows, rusqlite::Error> {
+    let mut known = Known { rows: stale.map_or(&[], |stale| &stale.rows), key: &reader.key };
     let mut statement = bound.prepare(&reader.sql)?;
     let actor = crate::engine::arguments::to_sql(&conditions.actor, false);
     for parameter in 1..=statement.parameter_count() {
@@ -193,10 +208,7 @@ fn read(reader: &TableReader, bound: &Bound<'_>, conditions: &Conditions) -> Res
     let mut mine = Vec::new();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
-        let mut cells = Vec::with_capacity(reader.columns);
-        for column in 0..reader.columns {
-            cells.push(Cell::new(row.get_ref(first + column)?));
-        }
+        read.rows.push(known.or_new(row, first, reader.columns)?);
         if reader.key.is_empty() {
             rowids.push(Cell::new(row.get_ref(0)?));
         }
@@ -204,10 +216,51 @@ fn read(reader: &TableReader, bound: &Bound<'_>, conditions: &Conditions) -> Res
             let shown = row.get::<_, rusqlite::types::Value>(first + reader.columns)?;
             mine.push(crate::engine::execute::truthy(&shown));
         }
-        read.rows.push(cells);
     }
     read.keys = if reader.key.is_empty() { Keys::Rowids(rowids) } else { Keys::Columns(reader.key.clone()) };
     read.sort();
     read.mine = reader.private.then_some(mine);
     Ok(read)
+}
+
+/// Rows read before, of which those still ahead may come again.
+struct Known<'k> {
+    rows: &'k [Arc<Row>],
+    key: &'k [usize],
+}
+
+impl Known<'_> {
+    /// The row that SQLite is at: the known one where it is as it was.
+    fn or_new(&mut self, found: &rusqlite::Row<'_>, first: usize, columns: usize) -> rusqlite::Result<Arc<Row>> {
+        // The next one, or the one behind it where that has been removed.
+        for ahead in 0..self.rows.len().min(2) {
+            if is_same(found, first, &self.rows[ahead]) {
+                let known = Arc::clone(&self.rows[ahead]);
+                self.rows = &self.rows[ahead + 1..];
+                return Ok(known);
+            }
+        }
+        let mut cells = Vec::with_capacity(columns);
+        for column in 0..columns {
+            cells.push(Cell::new(found.get_ref(first + column)?));
+        }
+        // A row that has changed takes its own place; a new one takes none.
+        let replaces = |known: &Arc<Row>| self.key.iter().all(|column| known[*column] == cells[*column]);
+        if !self.key.is_empty() && self.rows.first().is_some_and(replaces) {
+            self.rows = &self.rows[1..];
+        }
+        Ok(Arc::new(cells))
+    }
+}
+
+fn is_same(found: &rusqlite::Row<'_>, first: usize, known: &Row) -> bool {
+    let is = |column: usize, known: &Cell| match (found.get_ref(first + column), known) {
+        (Ok(ValueRef::Null), Cell::Null) => true,
+        (Ok(ValueRef::Integer(found)), Cell::Integer(known)) => found == *known,
+        (Ok(ValueRef::Real(found)), Cell::Real(known)) => found.to_bits() == *known,
+        (Ok(ValueRef::Text(found)), Cell::Text(known)) => found == known.as_bytes(),
+        (Ok(ValueRef::Blob(found)), Cell::Blob(known)) => found == &**known,
+        _ => false,
+    };
+    known.iter().enumerate().all(|(column, known)| is(column, known))
 }

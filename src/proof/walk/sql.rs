@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// A piece of SQL.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
+pub(in crate::proof) enum Token {
     /// A keyword, or an identifier without its quotes.
     Word(String),
     /// `:name`, without the colon.
@@ -53,7 +53,7 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// Splits SQL into tokens. Comments don't occur in programs' SQL often enough to matter.
-pub(super) fn tokens(sql: &str) -> Vec<Token> {
+pub(in crate::proof) fn tokens(sql: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
