@@ -23,6 +23,10 @@ pub(crate) const ANSWER_LENGTH_MAX: usize = 300;
 /// Most words of a name that is told apart from others.
 const PHRASE_WORDS_MAX: usize = 10;
 
+/// Most values beyond those asked for that an answer may mention in passing, such as when and where; with more it is a list of what
+/// there is.
+const ASIDES_MAX: usize = 3;
+
 /// Fewest digits of a name without letters, as a telephone number or a postcode is one.
 const NUMERAL_DIGITS_MIN: usize = 5;
 
@@ -51,6 +55,8 @@ pub(crate) struct Key {
     allowed: Facts,
     /// Names of the same kind as an expected one, in normal form.
     others: HashSet<String>,
+    /// Every other name that the solution saw, in normal form.
+    seen: HashSet<String>,
 }
 
 /// The outcome of judging an answer.
@@ -92,6 +98,9 @@ pub(crate) fn key(
     }
     let known = format!("{}\n{}", task.asked(), task.answer().unwrap_or_default());
     key.allowed = facts(&known);
+    let told = normal(&known);
+    let names = solution.observed().into_iter().filter_map(|(_, value)| value.as_str().map(normal));
+    key.seen = names.filter(|name| nameable(name) && !key.wants(name) && !contains_phrase(&told, name)).collect();
     if !key.texts.is_empty() {
         key.others = others(environment, &key, &solution.state, conditions)?;
         key.others.extend(neighbours(&key, solution));
@@ -135,14 +144,16 @@ impl Key {
         let known = normal(known);
         let longer = phrases(&known).filter(|phrase| self.is_longer(phrase));
         let known: HashSet<String> = phrases(&mask(&known, self)).chain(longer).collect();
-        let nameable = |text: &String| {
-            let letters = text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
-            letters || text.chars().filter(char::is_ascii_digit).count() >= NUMERAL_DIGITS_MIN
-        };
         let mut others = std::mem::take(&mut self.others);
         others.retain(|text| nameable(text) && !self.wants(text) && !known.contains(text));
         self.others = others;
     }
+}
+
+/// Whether a text can be a name: not just a number or a letter.
+fn nameable(text: &str) -> bool {
+    let letters = text.chars().any(char::is_alphabetic) && text.chars().count() > 1;
+    letters || text.chars().filter(char::is_ascii_digit).count() >= NUMERAL_DIGITS_MIN
 }
 
 /// Names that stand in the same columns as an expected one.
@@ -236,10 +247,31 @@ fn surplus(key: &Key, stated: &Facts, words: &str) -> Option<String> {
     }
     let masked = mask(words, key);
     let longer = phrases(words).filter(|phrase| key.is_longer(phrase));
-    phrases(&masked)
-        .chain(longer)
-        .find(|phrase| key.others.contains(phrase))
-        .map(|name| format!("the answer also names {name:?}"))
+    if let Some(name) = phrases(&masked).chain(longer).find(|phrase| key.others.contains(phrase)) {
+        return Some(format!("the answer also names {name:?}"));
+    }
+    let asides = asides(key, stated, &masked);
+    (asides > ASIDES_MAX).then(|| format!("the answer also states {asides} things that weren't asked for"))
+}
+
+/// How many values an answer states that were neither asked for nor told.
+fn asides(key: &Key, stated: &Facts, masked: &str) -> usize {
+    let known = || key.numbers.iter().chain(&key.allowed.numbers).chain(&key.allowed.worded);
+    let numbers = stated.numbers.iter().filter(|number| !known().any(|known| close(*known, **number))).count();
+    let days = || key.dates.iter().chain(&key.allowed.dates);
+    let dates = stated.dates.iter().filter(|day| !days().any(|known| known.matches(**day))).count();
+    let mut names = 0;
+    for run in masked.split('|') {
+        let words: Vec<&str> = run.split_whitespace().collect();
+        let mut start = 0;
+        while start < words.len() {
+            let longest = (words.len() - start).min(PHRASE_WORDS_MAX);
+            let named = (1..=longest).rev().find(|length| key.seen.contains(&words[start..start + length].join(" ")));
+            names += usize::from(named.is_some());
+            start += named.unwrap_or(1);
+        }
+    }
+    numbers + dates + names
 }
 
 /// The words of a text with every expected name replaced by a bar, so that a name within a name isn't found.
@@ -457,6 +489,22 @@ mod tests {
         assert_eq!(answer_line("I looked at 12 orders.\nAnswer: 84.50").trim(), "84.50");
         assert_eq!(answer_line("**Answer:** 84.50").trim_matches(|c| c == '*' || c == ' '), "84.50");
         assert_eq!(answer_line("84.50"), "84.50");
+    }
+
+    #[test]
+    fn a_list_of_everything_seen_is_no_answer() {
+        let seen = ["Oslo", "Maria Lind", "Harbour Street", "parcel"].map(normal);
+        let key = Key {
+            texts: vec![vec![normal("Jo Smith")]],
+            seen: HashSet::from(seen),
+            allowed: facts("my order of 4 March"),
+            ..Key::default()
+        };
+        let passes = |answer: &str| judge(&key, answer).passed;
+        assert!(passes("Answer: Jo Smith"));
+        assert!(passes("Answer: Jo Smith of Harbour Street in Oslo brought it on 4 March, 2 days late"));
+        assert!(!passes("Answer: Jo Smith, Maria Lind, Harbour Street, Oslo, parcel"));
+        assert!(!passes("Answer: Jo Smith, 14.50, 2026-03-09, Oslo, 7"));
     }
 
     #[test]

@@ -15,6 +15,12 @@ use crate::package::diagnostic::{Code, Diagnostic};
 use crate::proof::task_gates::Gates;
 use crate::proof::walk::{Random, Walk};
 
+/// Fewest values that make a dump; with fewer it is an answer with what stands around it.
+const DUMP_VALUES_MIN: usize = 8;
+
+/// Of how many agents that guess among what they have seen one may be lucky on a task.
+const LUCKY_ONE_IN: u64 = 4;
+
 /// A way to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -25,8 +31,10 @@ pub enum Attack {
     NothingForQuestion,
     /// Makes random reads and gives a stock answer.
     ReadOnlyStock,
-    /// Makes random reads and answers with a value they showed.
+    /// Where something should change: makes random reads and answers with a value they showed.
     ReadOnlySeen,
+    /// Where a question is asked: the same, which is a guess among some hundred values and may be lucky.
+    ReadOnlyGuess,
     /// Makes random calls, writes too, and answers with a value they showed.
     Random,
     /// Answers with everything that was seen: by an agent that did the work, and by one that made random reads.
@@ -41,11 +49,12 @@ pub enum Attack {
 
 impl Attack {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NothingForChange,
         Self::NothingForQuestion,
         Self::ReadOnlyStock,
         Self::ReadOnlySeen,
+        Self::ReadOnlyGuess,
         Self::Random,
         Self::DumpSeen,
         Self::DumpSeenShort,
@@ -58,9 +67,10 @@ impl Attack {
         match self {
             Self::NothingForChange => "do nothing, change asked for",
             Self::NothingForQuestion => "do nothing, question asked",
-            Self::ReadOnlyStock => "random reads, stock answer",
-            Self::ReadOnlySeen => "random reads, a value seen",
-            Self::Random => "random calls, a value seen",
+            Self::ReadOnlyStock => "random reads and a stock answer",
+            Self::ReadOnlySeen => "random reads and a value seen, change asked for",
+            Self::ReadOnlyGuess => "random reads and a value seen, question asked",
+            Self::Random => "random calls and a value seen",
             Self::DumpSeen => "dump of all seen, any length",
             Self::DumpSeenShort => "dump of all seen, 300 characters",
             Self::DumpDatabase => "dump of the database, any length",
@@ -106,6 +116,7 @@ impl Attacks {
     pub(super) fn attack(&mut self, environment: &Environment, gates: &Gates<'_>, walk: &Walk, seeds: u64) {
         let untouched = gates.state_passes(&State::default());
         self.nothing(gates, untouched);
+        let mut lucky = 0;
         for seed in 0..seeds {
             // Other agents for other tasks: the name tells them apart.
             let name = gates.task.name().as_ref().bytes();
@@ -116,7 +127,10 @@ impl Attacks {
             let stock: Vec<&String> = gates.stock().iter().collect();
             self.attempt(gates, Attack::ReadOnlyStock, state, random.pick(&stock).map(|answer| answer.as_str()));
             let seen = texts(&reader.seen);
-            self.attempt(gates, Attack::ReadOnlySeen, state, random.pick(&seen).map(String::as_str));
+            let guess = if gates.changes_state() { Attack::ReadOnlySeen } else { Attack::ReadOnlyGuess };
+            if self.attempt(gates, guess, state, random.pick(&seen).map(String::as_str)) {
+                lucky += 1;
+            }
             if gates.task.has_answer() {
                 self.dump(gates, (Attack::DumpSeen, Attack::DumpSeenShort), state, &seen);
             }
@@ -124,6 +138,10 @@ impl Attacks {
             let state = gates.state_passes(&anything.state);
             let seen = texts(&anything.seen);
             self.attempt(gates, Attack::Random, state, random.pick(&seen).map(String::as_str));
+        }
+        if lucky * LUCKY_ONE_IN > seeds {
+            let message = format!("{lucky} of {seeds} agents guessed the answer among the values they had seen");
+            self.findings.push(gates.finding(Code::AttackRewarded, message));
         }
         if gates.task.has_answer() {
             let seen: Vec<Value> = gates.played.observed().into_iter().map(|(_, value)| value).collect();
@@ -149,7 +167,7 @@ impl Attacks {
 
     /// Everything, and as much of it as is judged: from its beginning, from its end, and spread over it.
     fn dump(&mut self, gates: &Gates<'_>, (whole, short): (Attack, Attack), state: bool, values: &[String]) {
-        if values.is_empty() {
+        if values.len() < DUMP_VALUES_MIN {
             return;
         }
         self.attempt(gates, whole, state, Some(&values.join(", ")));
@@ -163,7 +181,8 @@ impl Attacks {
         }
     }
 
-    fn attempt(&mut self, gates: &Gates<'_>, attack: Attack, state_passes: bool, answer: Option<&str>) {
+    /// Whether it earns the reward.
+    fn attempt(&mut self, gates: &Gates<'_>, attack: Attack, state_passes: bool, answer: Option<&str>) -> bool {
         let tried = self.tried.entry(attack).or_default();
         tried.attempts += 1;
         if !state_passes {
@@ -171,14 +190,18 @@ impl Attacks {
         } else if gates.answer_passes(answer) {
             tried.passes += 1;
             self.report(gates, attack, answer);
+            return true;
         } else {
             tried.wrong_answer += 1;
         }
+        false
     }
 
     fn report(&mut self, gates: &Gates<'_>, attack: Attack, answer: Option<&str>) {
         // Doing nothing is what the gates of every task report.
-        let reported = matches!(attack, Attack::NothingForChange | Attack::NothingForQuestion);
+        let nothing = matches!(attack, Attack::NothingForChange | Attack::NothingForQuestion);
+        // And a lucky guess is none of the task's faults.
+        let reported = nothing || attack == Attack::ReadOnlyGuess;
         if reported || !self.found.insert((gates.task.name().to_string(), attack)) {
             return;
         }

@@ -33,6 +33,8 @@ const CALLS_TOP_TENTH_MIN: f64 = 11.0;
 const ANSWERS: (f64, f64) = (0.25, 0.40);
 /// Share of tasks whose right outcome is to change nothing and say why.
 const REFUSALS: (f64, f64) = (0.10, 0.15);
+/// Share of guesses that may be lucky.
+const LUCK_MAX: f64 = 0.005;
 /// Share of changed arguments that end elsewhere and earn nothing.
 const KILL_RATE_MIN: f64 = 0.99;
 /// Names of tools that environments of different families may have in common (Jaccard index).
@@ -211,8 +213,9 @@ impl Targets<'_> {
             let tried = self.audit.attacks.get(&attack).copied().unwrap_or_default();
             let measured = (tried.attempts > 0).then_some(tried.passes as f64);
             let name = format!("rewards: {}", attack.name());
-            if attack == Attack::Random {
-                self.told(&name, measured, As::Count);
+            if matches!(attack, Attack::Random | Attack::ReadOnlyGuess) {
+                let share = share(tried.passes as usize, tried.attempts as usize);
+                self.within(&name, share, As::Share, (f64::NEG_INFINITY, LUCK_MAX));
             } else {
                 self.within(&name, measured, As::Count, (0.0, 0.0));
             }
