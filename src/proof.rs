@@ -14,8 +14,12 @@ pub(crate) use self::task_gates::Ground;
 use self::task_gates::{Call, Gates, Outcome};
 use self::walk::{Effort, Walk};
 use crate::engine::environment::Environment;
+use crate::engine::solution;
+use crate::engine::state::State;
+use crate::engine::task::Task;
 use crate::id::TaskName;
 use crate::package::diagnostic::Diagnostic;
+use crate::package::files::Facts;
 
 /// Executes an environment's tools and tasks and reports every finding. `progress` is told what is being done.
 pub fn prove(environment: &Arc<Environment>, progress: &dyn Fn(&str)) -> Vec<Diagnostic> {
@@ -56,6 +60,13 @@ fn proven(
 fn unrelated(gates: &Gates<'_>, of_tasks: &[Call], walk: &Walk) -> Vec<Call> {
     let writes = walk.writes.iter().filter(|write| &write.actor == gates.task.actor());
     of_tasks.iter().cloned().chain(writes.map(Call::from)).collect()
+}
+
+/// What the solution of a task takes; none where it can't be played.
+pub(crate) fn facts_of(environment: &Environment, task: &Task) -> Option<Facts> {
+    let conditions = solution::conditions(environment, task, 0);
+    let played = solution::play(environment, task, &conditions, State::default()).ok()?;
+    Some(facts::of(task, &played))
 }
 
 /// Runs the gates of every task, with the writes of the other tasks as unrelated ones; what they found, by task.

@@ -193,7 +193,7 @@ impl Synthesizer {
         };
         let first = compiled.first_actor();
         let bare = load(&compiled, &first, "[]\n", &mut findings, model);
-        let mut tasks = Vec::new();
+        let mut tasks: Vec<Value> = Vec::new();
         let mut origins = Map::new();
         let mut default_actor = first;
         // One to plan with, and one that takes the tasks that are tried.
@@ -205,8 +205,8 @@ impl Synthesizer {
             let planned = plan::plan(model, &order.variant, &compiled, &bare, prove);
             findings.extend(planned.findings);
             default_actor = planned.default_actor;
+            tasks = with_facts(&mut proving, &planned.goals, &default_actor);
             for (goal, name) in planned.goals.iter().zip(plan::names(&planned.goals)) {
-                tasks.push(goal.to_value(&name, &default_actor));
                 origins.insert(
                     name,
                     json!({"intents": goal.intents, "own_rule": goal.own_rule, "kind": goal.kind.as_str()}),
@@ -378,6 +378,23 @@ fn of_table(compiled: &Compiled, rest: Option<&str>) -> Option<(model::Place, St
     let table = rest?.split(['(', ' ']).next()?;
     let entity = compiled.entities.values().find(|entity| entity.table == table)?;
     Some((entity.place.clone(), entity.name.clone()))
+}
+
+/// The entries of `tasks.yaml`, each with what its solution takes.
+fn with_facts(environment: &mut Environment, goals: &[Goal], default_actor: &Value) -> Vec<Value> {
+    let names = plan::names(goals);
+    let entries =
+        |actor: &Value| goals.iter().zip(&names).map(|(goal, name)| goal.to_value(name, actor)).collect::<Vec<Value>>();
+    let with_actors = Value::Array(entries(&environment.default_actor().clone()));
+    environment.take_tasks(&emit::document(&with_actors));
+    let mut tasks = entries(default_actor);
+    for (task, name) in tasks.iter_mut().zip(&names) {
+        let facts = environment.tasks().get(name.as_str()).and_then(|task| proof::facts_of(environment, task));
+        if let Some(facts) = facts {
+            task["facts"] = json!(facts);
+        }
+    }
+    tasks
 }
 
 /// Runs the gates for tasks over goals.

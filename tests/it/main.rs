@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test says where it failed")]
 
 mod access;
+mod audit;
 mod broken;
 mod checks;
 mod cli;

@@ -153,8 +153,12 @@ fn environments(page: &mut String, audit: &Audit) {
     );
     for one in &audit.environments {
         let tasks = one.tasks.len();
-        let rewarded: u64 =
-            one.attacks.iter().filter(|(attack, _)| !matches!(attack, Attack::Random | Attack::ReadOnlyGuess)).map(|(_, tried)| tried.passes).sum();
+        let rewarded: u64 = one
+            .attacks
+            .iter()
+            .filter(|(attack, _)| !matches!(attack, Attack::Random | Attack::ReadOnlyGuess))
+            .map(|(_, tried)| tried.passes)
+            .sum();
         let own = one.own_tools.map_or_else(|| "-".to_owned(), |own| own.to_string());
         let caught = one.mutants.executed - one.mutants.rewarded;
         let _ = write!(

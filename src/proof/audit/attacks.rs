@@ -201,7 +201,7 @@ impl Attacks {
         // Doing nothing is what the gates of every task report.
         let nothing = matches!(attack, Attack::NothingForChange | Attack::NothingForQuestion);
         // And a lucky guess is none of the task's faults.
-        let reported = nothing || attack == Attack::ReadOnlyGuess;
+        let reported = nothing || matches!(attack, Attack::ReadOnlyGuess | Attack::Random);
         if reported || !self.found.insert((gates.task.name().to_string(), attack)) {
             return;
         }

@@ -175,6 +175,6 @@ mod tests {
             .filter(|tool| is_plain(catalog, tool))
             .map(|tool| tool.name().as_ref())
             .collect();
-        assert_eq!(plain, ["write_note", "add_memo"]);
+        assert_eq!(plain, ["add_memo", "write_note"]);
     }
 }

@@ -184,6 +184,7 @@ impl<'e> Explorer<'e> {
         match self.random.below(10) {
             0..=3 => self.climb(index, step),
             4 => self.as_everybody(index, step),
+            5..=6 => self.pile_up(index, step),
             _ => {
                 let seed = self.seed_towards(index, step);
                 self.vary(index, step, seed.as_ref());
@@ -253,6 +254,20 @@ impl<'e> Explorer<'e> {
         };
         if closeness >= best.closeness {
             *best = Best { closeness, refusing, arguments };
+        }
+    }
+
+    /// Makes a call about the same things again and again, from one state to the next, as somebody does who runs into a limit.
+    fn pile_up(&mut self, index: usize, step: usize) {
+        const CALLS: usize = 40;
+        let Some(seed) = self.seed_towards(index, step) else { return };
+        let mut entry = Arc::clone(&seed.entry);
+        let mut arguments = seed.arguments.clone();
+        for _ in 0..CALLS {
+            if let Some(child) = self.attempt(index, &entry, &arguments).and_then(|attempt| attempt.child) {
+                entry = child;
+            }
+            arguments = self.choose(index, &entry, Some(&seed.arguments), None);
         }
     }
 

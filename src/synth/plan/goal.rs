@@ -19,7 +19,7 @@ use super::{CaseReport, TASKS};
 use crate::engine::state::{Conditions, State};
 
 /// Rows of a case whose plans are tried beforehand.
-const TRIED_MAX: usize = 12;
+const TRIED_MAX: usize = 8;
 
 /// Goals that are tried for one recipe.
 const GOALS_TRIED_MAX: usize = 60;
@@ -414,9 +414,13 @@ impl<'p> Planner<'p> {
     }
 
     fn too_similar(&self, goal: &Goal, others: &[&Goal]) -> bool {
-        others
-            .iter()
-            .any(|other| strsim::normalized_levenshtein(&other.instruction, &goal.instruction) > SIMILARITY_MAX)
+        let length = |goal: &Goal| goal.instruction.chars().count() as f64;
+        others.iter().any(|other| {
+            let (left, right) = (length(goal), length(other));
+            // Texts of very different lengths can't be alike, and comparing lengths is ten thousand times faster.
+            left.min(right) > left.max(right) * SIMILARITY_MAX
+                && strsim::normalized_levenshtein(&other.instruction, &goal.instruction) > SIMILARITY_MAX
+        })
     }
 
     /// Candidates of one actor for a recipe, those whose cases have been used least first.

@@ -26,12 +26,12 @@ pub(super) fn rows(
         .pool()
         .bind(&state.overlay, state.moment(conditions), budget(None))
         .map_err(|err| err.to_string())?;
-    let info = bound.describe(sql).map_err(text)?;
-    if !info.readonly {
+    let mut statement = bound.prepare(sql).map_err(text)?;
+    if !statement.readonly() {
         return Err("only a SELECT can be asked here".to_owned());
     }
-    let mut statement = bound.prepare(sql).map_err(text)?;
-    for (index, parameter) in info.parameters.iter().enumerate() {
+    for index in 0..statement.parameter_count() {
+        let parameter = statement.parameter_name(index + 1).unwrap_or_default().to_owned();
         let name = parameter.trim_start_matches(':');
         let value = match name {
             "actor" => conditions.actor.clone(),
@@ -40,7 +40,7 @@ pub(super) fn rows(
         };
         statement.raw_bind_parameter(index + 1, to_sql(&value, false)).map_err(text)?;
     }
-    let names: Vec<String> = info.columns.iter().map(|column| column.name.clone()).collect();
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut found = statement.raw_query();
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(text)? {
