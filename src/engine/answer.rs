@@ -27,6 +27,9 @@ const PHRASE_WORDS_MAX: usize = 10;
 /// there is.
 const ASIDES_MAX: usize = 3;
 
+/// Most parts, set apart by commas or the like, that an answer may have beyond those asked for.
+const MORE_PARTS_MAX: usize = 5;
+
 /// Fewest digits of a name without letters, as a telephone number or a postcode is one.
 const NUMERAL_DIGITS_MIN: usize = 5;
 
@@ -221,10 +224,20 @@ pub(crate) fn judge(key: &Key, answer: &str) -> Judged {
             return fail(format!("the answer should state {:?}", alternatives.join("\" or \"")));
         }
     }
+    let wanted = key.numbers.len() + key.dates.len() + key.texts.len();
+    if parts(line) > wanted + MORE_PARTS_MAX {
+        return fail(format!("the answer lists {} things; {wanted} were asked for", parts(line)));
+    }
     match surplus(key, &stated, &words) {
         Some(reason) => fail(reason),
         None => Judged { passed: true, reason: "the answer states what was asked for".to_owned() },
     }
+}
+
+/// How many parts a line has: what stands between commas that are no part of a number, semicolons, bars and ends of lines.
+fn parts(line: &str) -> usize {
+    static BETWEEN: LazyLock<Regex> = LazyLock::new(|| pattern(r",(?:\D|$)|[;|\n]"));
+    BETWEEN.split(line).filter(|part| !part.trim().is_empty()).count()
 }
 
 /// What the answer states beyond what it should, if anything.
@@ -507,6 +520,8 @@ mod tests {
         assert!(passes("Answer: Jo Smith of Harbour Street in Oslo brought it on 4 March, 2 days late"));
         assert!(!passes("Answer: Jo Smith, Maria Lind, Harbour Street, Oslo, parcel"));
         assert!(!passes("Answer: Jo Smith, 14.50, 2026-03-09, Oslo, 7"));
+        assert!(!passes("Answer: a1b, c2d, Ann Lee, Bob Roe, Jo Smith, e3f, g4h"));
+        assert_eq!(parts("Jo Smith, who paid $1,284.50; on 4 March, 2026"), 4);
     }
 
     #[test]

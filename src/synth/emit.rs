@@ -136,7 +136,7 @@ fn scalar_text(text: &str, in_flow: bool) -> String {
             || first.is_whitespace();
     let risky_inside =
         text.contains(": ") || text.contains(" #") || text.ends_with([':', ' ']) || text.chars().any(char::is_control);
-    let risky_flow = in_flow && text.contains([',', '[', ']', '{', '}', ':', '"', '\'', '#']);
+    let risky_flow = in_flow && text.contains([',', '[', ']', '{', '}', ':', '"', '\'', '#', '?']);
     if reserved || risky_start || risky_inside || risky_flow {
         return Value::from(text).to_string();
     }

@@ -12,10 +12,11 @@ use crate::engine::environment::Environment;
 use crate::engine::solution::plain;
 use crate::engine::state::State;
 use crate::package::diagnostic::{Code, Diagnostic};
+use crate::package::files::ExpectFile;
 use crate::proof::task_gates::Gates;
 use crate::proof::walk::{Random, Walk};
 
-/// Fewest values that make a dump; with fewer it is an answer with what stands around it.
+/// Fewest values beyond those asked for that make a dump; with fewer it is an answer with what stands around it.
 const DUMP_VALUES_MIN: usize = 8;
 
 /// Of how many agents that guess among what they have seen one may be lucky on a task.
@@ -167,7 +168,11 @@ impl Attacks {
 
     /// Everything, and as much of it as is judged: from its beginning, from its end, and spread over it.
     fn dump(&mut self, gates: &Gates<'_>, (whole, short): (Attack, Attack), state: bool, values: &[String]) {
-        if values.len() < DUMP_VALUES_MIN {
+        let wanted = gates.task.expects().iter().map(|expect| match expect {
+            ExpectFile::Set(members) => members.len(),
+            _ => 1,
+        });
+        if values.len() < DUMP_VALUES_MIN + wanted.sum::<usize>() {
             return;
         }
         self.attempt(gates, whole, state, Some(&values.join(", ")));

@@ -40,7 +40,7 @@ pub(super) fn rows(
         };
         statement.raw_bind_parameter(index + 1, to_sql(&value, false)).map_err(text)?;
     }
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.raw_query();
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(text)? {

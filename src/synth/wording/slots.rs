@@ -104,7 +104,7 @@ pub(crate) fn format_slot(value: &Value, format: &str, formats: &Formats) -> Res
         "month" => month(value, formats),
         "time" => Ok(shown_time(time(value)?, formats)),
         "when" => when(value, formats),
-        "words" => text(value, format).map(humanise),
+        "words" => text(value, format).map(|text| proper(humanise(text))),
         "lower" => text(value, format).map(str::to_lowercase),
         _ => Err(format!("unknown format `{format}`; there are {}", FORMATS.join(", "))),
     }
@@ -113,10 +113,36 @@ pub(crate) fn format_slot(value: &Value, format: &str, formats: &Formats) -> Res
 /// A text or a number without a format.
 fn as_it_is(value: &Value) -> Result<String, String> {
     match value {
-        Value::String(text) => Ok(text.clone()),
+        Value::String(text) => Ok(proper(text.clone())),
         Value::Number(number) => Ok(number.to_string()),
         _ => Err(format!("{value} can't stand in a text")),
     }
+}
+
+/// Weekdays and months with a capital, as people write them; schemas have them in small letters.
+fn proper(text: String) -> String {
+    const NAMES: &[&str] = &[
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    if NAMES.contains(&text.as_str()) { super::nouns::sentence_case(&text) } else { text }
 }
 
 /// The text of a value that must be one.
