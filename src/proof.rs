@@ -11,7 +11,7 @@ pub(crate) mod walk;
 use std::sync::Arc;
 
 pub(crate) use self::task_gates::Ground;
-use self::task_gates::{Call, Gates, Outcome};
+use self::task_gates::{Call, Gates, Outcome, Scope};
 use self::walk::{Effort, Walk};
 use crate::engine::environment::Environment;
 use crate::engine::solution;
@@ -46,7 +46,7 @@ fn proven(
         match gates {
             Ok(gates) => {
                 progress(gates.task.name().as_ref());
-                let outcome = task_gates::check(&gates, &unrelated(&gates, &of_tasks, &walk));
+                let outcome = task_gates::check(&gates, &unrelated(&gates, &of_tasks, &walk), Scope::All);
                 look(&gates, &outcome, &walk);
                 findings.extend(outcome.findings);
             }
@@ -69,14 +69,15 @@ pub(crate) fn facts_of(environment: &Environment, task: &Task) -> Option<Facts> 
     Some(facts::of(task, &played))
 }
 
-/// Runs the gates of every task, with the writes of the other tasks as unrelated ones; what they found, by task.
+/// Runs the gates that tasks can fail, with the writes of the other tasks as unrelated ones; what they found, by task. What only
+/// tools or the engine can fail is left to `prove`.
 pub(crate) fn check_tasks(environment: &Environment, ground: &Ground) -> Vec<(TaskName, Vec<Diagnostic>)> {
     let tasks = environment.tasks().values();
     let gates: Vec<_> = tasks.map(|task| (task.name().clone(), Gates::new(environment, ground, task))).collect();
     let of_tasks: Vec<Call> =
         gates.iter().filter_map(|(_, gates)| gates.as_ref().ok()).flat_map(Gates::committing_calls).collect();
     let found = gates.into_iter().map(|(name, gates)| match gates {
-        Ok(gates) => (name, task_gates::check(&gates, &of_tasks).findings),
+        Ok(gates) => (name, task_gates::check(&gates, &of_tasks, Scope::Tasks).findings),
         Err(finding) => (name, vec![*finding]),
     });
     found.collect()

@@ -130,8 +130,17 @@ impl Ground {
     }
 }
 
-/// Executes every gate of a task. `unrelated` are writes that the walk found, to be added to the solution.
-pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call]) -> Outcome {
+/// Which gates are executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All.
+    All,
+    /// Those that a task of a sound environment can fail; without those that only a tool or the engine can.
+    Tasks,
+}
+
+/// Executes the gates of a task. `unrelated` are writes that the walk found, to be added to the solution.
+pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call], scope: Scope) -> Outcome {
     let findings = gates.solution_earns();
     if !findings.is_empty() {
         return Outcome { findings, ..Outcome::default() };
@@ -141,7 +150,7 @@ pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call]) -> Outcome {
     outcome.mutants = mutants;
     outcome.findings.extend(survivors);
     outcome.findings.extend(answers::check(gates));
-    outcome.findings.extend(robustness::check(gates, unrelated));
+    outcome.findings.extend(robustness::check(gates, unrelated, scope));
     outcome.findings.extend(provenance::check(gates));
     outcome.findings.extend(facts::check(gates.task, &gates.played));
     outcome

@@ -146,6 +146,27 @@ fn findings_point_at_the_blueprint_and_come_all_at_once() {
     synth(&place, "out3", &["--only", "nosuch"]).says(2, "envfarm synth --list");
 }
 
+#[test]
+fn the_synthesized_environments_that_ship_are_what_synth_makes() {
+    let envs = Path::new(env!("CARGO_MANIFEST_DIR")).join("envs");
+    let folders = fs::read_dir(&envs).unwrap().map(|entry| entry.unwrap().path());
+    let mut shipped: Vec<_> = folders.filter(|folder| folder.join("origin.yaml").is_file()).collect();
+    shipped.sort();
+    assert_eq!(shipped.len(), 10);
+    let names: Vec<String> =
+        shipped.iter().map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    let place = Place::empty();
+    let mut more = vec!["--count", "10"];
+    for name in &names {
+        more.extend(["--only", name.strip_suffix("_01").unwrap()]);
+    }
+    synth(&place, "set", &more).says(0, "10 environments");
+    for (folder, name) in shipped.iter().zip(&names) {
+        let same = files(folder) == files(&place.path(&format!("set/{name}")));
+        assert!(same, "envs/{name} isn't what synth makes: make it again with `envfarm synth {}`", more.join(" "));
+    }
+}
+
 /// The names of scenarios and blueprints in the table of `src/synth/blueprints/README.md`.
 fn table() -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/synth/blueprints/README.md");

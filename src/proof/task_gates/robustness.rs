@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Call, Gates, LeftOut};
+use super::{Call, Gates, LeftOut, Scope};
 use crate::engine::compare;
 use crate::engine::environment::Environment;
 use crate::engine::snapshot::Delta;
@@ -18,11 +18,13 @@ const UNRELATED_MAX: usize = 12;
 /// How far generated ids are shifted to see what moves with them.
 const ID_SHIFT: i64 = 100_000;
 
-pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
-    let mut findings = reads(gates);
-    findings.extend(collateral(gates, unrelated));
-    findings.extend(same_bytes(gates));
+pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call], scope: Scope) -> Vec<Diagnostic> {
+    let mut findings = collateral(gates, unrelated);
     findings.extend(hidden_references(gates));
+    if scope == Scope::All {
+        findings.extend(reads(gates));
+        findings.extend(same_bytes(gates));
+    }
     findings
 }
 
