@@ -57,6 +57,12 @@ impl Scratch {
                 }
             }
         }
+        self.compute(resolver, entity);
+        self.drop_twins(resolver, entity);
+    }
+
+    /// Fills the columns that are computed from others.
+    fn compute(&self, resolver: &mut Resolver<'_>, entity: &Entity) {
         for (name, column) in &entity.columns {
             let Some(expression) = &column.computed else { continue };
             let value = match column.null {
@@ -71,6 +77,27 @@ impl Scratch {
             if let Err(err) = self.run(&sql) {
                 let message = format!("{}.{name}: {err} in: {}", entity.name, shown(expression));
                 resolver.wrong(Code::BlueprintSql, &entity.place, column.line, message);
+            }
+        }
+    }
+
+    /// Computed values may make rows alike that must not be: the later ones go.
+    fn drop_twins(&self, resolver: &mut Resolver<'_>, entity: &Entity) {
+        let alone = entity.columns.iter().filter(|(_, column)| column.unique).map(|(name, _)| vec![name.clone()]);
+        for group in alone.chain(entity.unique.iter().cloned()).chain(std::iter::once(entity.key.clone())) {
+            let is_computed = |name: &String| entity.columns.get(name).is_some_and(|column| column.computed.is_some());
+            if !group.iter().any(is_computed) {
+                continue;
+            }
+            let columns = group.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>();
+            let set = columns.iter().map(|column| format!("{column} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
+            let columns = columns.join(", ");
+            let table = &entity.table;
+            let sql = format!(
+                "DELETE FROM \"{table}\" WHERE {set} AND rowid NOT IN (SELECT min(rowid) FROM \"{table}\" GROUP BY {columns})"
+            );
+            if let Err(err) = self.run(&sql) {
+                resolver.wrong(Code::BlueprintSql, &entity.place, 0, format!("{}: {err}", entity.name));
             }
         }
     }

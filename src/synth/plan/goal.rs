@@ -24,8 +24,9 @@ const TRIED_MAX: usize = 8;
 /// Goals that are tried for one recipe.
 const GOALS_TRIED_MAX: usize = 60;
 
-/// Rounds of planning anew what the gates have turned down.
-const ROUNDS_MAX: usize = 5;
+/// Rounds of planning anew what the gates have turned down, and the round from which on any task is better than none.
+const ROUNDS_MAX: usize = 7;
+const EASED_FROM: usize = 4;
 
 /// Instructions of one environment may be at most this similar.
 const SIMILARITY_MAX: f64 = 0.85;
@@ -348,11 +349,12 @@ impl<'p> Planner<'p> {
             let mut fresh: Vec<(usize, Goal)> = Vec::new();
             for (place, recipe) in &open {
                 let all: Vec<&Goal> = kept.values().chain(fresh.iter().map(|(_, goal)| goal)).collect();
-                if let Some(goal) = self.goal(*recipe, &all, &turned_down, round, &mut rng) {
+                let recipe = if round < EASED_FROM { *recipe } else { recipe.eased() };
+                if let Some(goal) = self.goal(recipe, &all, &turned_down, &mut rng) {
                     fresh.push((*place, goal));
                 }
             }
-            if fresh.is_empty() {
+            if open.is_empty() {
                 break;
             }
             let goals: Vec<Goal> = fresh.iter().map(|(_, goal)| goal.clone()).collect();
@@ -384,7 +386,6 @@ impl<'p> Planner<'p> {
         recipe: Recipe,
         others: &[&Goal],
         turned_down: &BTreeSet<Vec<String>>,
-        round: usize,
         rng: &mut Rng,
     ) -> Option<Goal> {
         let mut nearest: Option<(usize, Goal)> = None;
@@ -409,7 +410,6 @@ impl<'p> Planner<'p> {
                 nearest = Some((off, goal));
             }
         }
-        let _ = round;
         nearest.map(|(_, goal)| goal)
     }
 

@@ -37,6 +37,17 @@ pub(super) struct Recipe {
     pub answer: Option<bool>,
 }
 
+impl Recipe {
+    /// What an environment gets in its place where the data has none of it.
+    pub(super) fn eased(self) -> Self {
+        match self.kind {
+            GoalKind::Refusal => Self { kind: GoalKind::Question, parts: (1, 2), calls: (1, 9), answer: Some(true) },
+            GoalKind::Question => Self { kind: GoalKind::Change, parts: (1, 2), calls: (2, 9), answer: Some(true) },
+            GoalKind::Change => Self { parts: (1, self.parts.1), calls: (2, self.calls.1), answer: None, ..self },
+        }
+    }
+}
+
 /// Share of environments with a second refusal: with one for each, between 10 and 15 % of all tasks.
 const SECOND_REFUSAL: f64 = 0.3;
 
