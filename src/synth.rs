@@ -40,13 +40,18 @@ use self::variant::{Sizes, Variant};
 use crate::engine::environment::Environment;
 use crate::package::diagnostic::{Code, Diagnostic, Severity};
 use crate::package::{self, DATA_FILE, ENVIRONMENT_FILE, ORIGIN_FILE, SCHEMA_FILE, TASKS_FILE, TOOLS_FILE};
-use crate::proof;
+use crate::proof::{self, walk};
 
 /// Two variants of a blueprint may share at most this much of their tool names (Jaccard).
 const SHARED_NAMES_MAX: f64 = 0.84;
 
 /// Variants that are drawn until one differs enough from those before it.
 const DRAWS_MAX: u32 = 40;
+
+/// Times that a variant's data is drawn until everything is in reach: as often as something is missing by chance, and as often as it takes
+/// to tell that it isn't chance.
+const DATA_DRAWS_MAX: u32 = 7;
+const DATA_DRAWS_MIN: u32 = 4;
 
 /// Blueprints, ready to be synthesized from.
 #[derive(Debug)]
@@ -181,8 +186,7 @@ impl Synthesizer {
     /// Makes one environment.
     pub fn make(&self, order: &Order) -> Synthesized {
         let model = &self.models[order.model];
-        let compiled = compile::compile(model, &order.variant);
-        let mut findings = compiled.findings.clone();
+        let Drawn { variant, compiled, bare, mut findings } = draw(model, &order.variant);
         let mut made = Synthesized {
             name: order.name.clone(),
             files: Vec::new(),
@@ -192,7 +196,6 @@ impl Synthesizer {
             tools: compiled.tools.len(),
         };
         let first = compiled.first_actor();
-        let bare = load(&compiled, &first, "[]\n", &mut findings, model);
         let mut tasks: Vec<Value> = Vec::new();
         let mut origins = Map::new();
         let mut default_actor = first;
@@ -202,7 +205,7 @@ impl Synthesizer {
         if let (Some(bare), Some(mut proving)) = (bare, proving) {
             let ground = proof::Ground::new(&bare);
             let prove = |goals: &[Goal]| prove(&mut proving, &ground, goals);
-            let planned = plan::plan(model, &order.variant, &compiled, &bare, prove);
+            let planned = plan::plan(model, &variant, &compiled, &bare, prove);
             findings.extend(planned.findings);
             default_actor = planned.default_actor;
             tasks = with_facts(&mut proving, &planned.goals, &default_actor);
@@ -224,7 +227,7 @@ impl Synthesizer {
             made.cases = planned.report.into_iter().map(CaseSummary::from).collect();
         }
         made.tasks = tasks.len();
-        let origin = self.origin(model, &order.variant, &compiled, origins);
+        let origin = self.origin(model, &variant, &compiled, origins);
         made.files = vec![
             (ENVIRONMENT_FILE, compiled.environment_for(&default_actor)),
             (SCHEMA_FILE, compiled.schema.clone()),
@@ -263,6 +266,46 @@ impl Synthesizer {
             "tasks": tasks,
         }))
     }
+}
+
+/// A variant with its data drawn, compiled.
+struct Drawn {
+    variant: Variant,
+    compiled: Compiled,
+    /// Without tasks; none where something is wrong.
+    bare: Option<Environment>,
+    findings: Vec<Diagnostic>,
+}
+
+/// Draws a variant's data until it allows everything that the tools can do and refuse. By chance nobody may have the plan that a rule is
+/// about, or too few of a thing to meet its limit. What no draw makes possible isn't chance: that is no reason to go on.
+fn draw(model: &Model, variant: &Variant) -> Drawn {
+    let mut best: Option<(usize, Drawn)> = None;
+    let mut never: Option<BTreeSet<(Code, Option<usize>)>> = None;
+    for time in 0..DATA_DRAWS_MAX {
+        let variant = if time == 0 { variant.clone() } else { variant.redrawn(time) };
+        let compiled = compile::compile(model, &variant);
+        let mut findings = compiled.findings.clone();
+        let Some(bare) = load(&compiled, &compiled.first_actor(), "[]\n", &mut findings, model) else {
+            let broken = Drawn { variant, compiled, bare: None, findings };
+            return best.map_or(broken, |(_, drawn)| drawn);
+        };
+        let left: BTreeSet<(Code, Option<usize>)> =
+            walk::out_of_reach(&bare).iter().map(|finding| (finding.code, finding.line)).collect();
+        let drawn = Drawn { variant, compiled, bare: Some(bare), findings };
+        if left.is_empty() {
+            return drawn;
+        }
+        let by_chance = never.as_ref().is_none_or(|never| !left.is_subset(never));
+        if best.as_ref().is_none_or(|(least, _)| left.len() < *least) {
+            best = Some((left.len(), drawn));
+        }
+        if time + 1 >= DATA_DRAWS_MIN && !by_chance {
+            break;
+        }
+        never = Some(never.map_or_else(|| left.clone(), |never| never.intersection(&left).copied().collect()));
+    }
+    best.unwrap_or_else(|| unreachable!("at least one draw is made")).1
 }
 
 /// Draws variants until one differs enough in its tool names from those before it.

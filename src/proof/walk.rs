@@ -50,11 +50,13 @@ use crate::package::diagnostic::{Code, Diagnostic};
 /// Seed of every choice the walk makes.
 const SEED: u64 = 1;
 
-/// How much is tried. Whatever the effort, what no call has reached is chased alike.
+/// How much is tried.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
     /// Rounds in which every tool is called by turns, four times each.
     rounds: usize,
+    /// Most calls that are spent on one guard that hasn't refused, or on one tool that hasn't completed.
+    chase_calls_max: usize,
     /// Most actors in whose place hidden rows are looked for: those to whom the most is hidden, and some to whom less is.
     marked_actors_max: usize,
     /// Most calls of the walk that are made again in an actor's place, for each tool.
@@ -72,6 +74,7 @@ impl Effort {
     /// For the author of a package: two hundred calls of each tool is what `check` promises; some more make the odd cases likelier.
     pub(crate) const THOROUGH: Self = Self {
         rounds: 75,
+        chase_calls_max: 12_000,
         marked_actors_max: 4,
         marked_replays_max: 60,
         marked_rounds: 10,
@@ -83,12 +86,25 @@ impl Effort {
     /// For one of a thousand packages in a fraction of a second: a fourth of the calls.
     pub(crate) const BRIEF: Self = Self {
         rounds: 20,
+        chase_calls_max: 6_000,
         marked_actors_max: 2,
         marked_replays_max: 20,
         marked_rounds: 5,
         repeated: 2,
         repeated_longest: 1,
         integrity_states_max: 20,
+    };
+
+    /// Only for what can be reached at all, in a tenth of a second.
+    const REACH: Self = Self {
+        rounds: 10,
+        chase_calls_max: 1_200,
+        marked_actors_max: 0,
+        marked_replays_max: 0,
+        marked_rounds: 0,
+        repeated: 0,
+        repeated_longest: 0,
+        integrity_states_max: 0,
     };
 }
 
@@ -167,12 +183,20 @@ pub(crate) fn explore(environment: &Environment, effort: Effort) -> Walk {
     let mut explorer = Explorer::new(environment, &ground.guides, judge, explore::starts(environment), SEED);
     explorer.replay_solutions();
     explorer.rounds(effort.rounds);
-    explorer.chase();
+    explorer.chase(effort.chase_calls_max);
     let tallies = explorer.progress.iter().map(|progress| progress.tally.clone());
     let tools = environment.tools().keys().cloned().zip(tallies).collect();
     let Explorer { judge, corpus, progress, writes, .. } = explorer;
     let Judge { findings, samples, .. } = judge;
     Walk { tools, writes, findings, progress, corpus, samples, ground, effort }
+}
+
+/// Tools that no call of a short walk completes and guards that refuse none.
+pub(crate) fn out_of_reach(environment: &Environment) -> Vec<Diagnostic> {
+    let walk = explore(environment, Effort::REACH);
+    let mut findings = Findings::default();
+    unreached(environment, &walk, &mut findings);
+    findings.into_diagnostics().collect()
 }
 
 /// Everything the walk found.

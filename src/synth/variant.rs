@@ -63,6 +63,13 @@ impl Variant {
     }
 }
 
+impl Variant {
+    /// The same with other data and tasks.
+    pub(crate) fn redrawn(&self, time: u32) -> Self {
+        Self { rng: self.rng.fork(&format!("again {time}")), ..self.clone() }
+    }
+}
+
 /// Size of a selection of features.
 struct Size {
     tools: usize,

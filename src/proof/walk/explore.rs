@@ -26,9 +26,6 @@ use crate::id::ToolName;
 /// Calls each tool gets in one round.
 const CALLS_PER_ROUND: usize = 4;
 
-/// Most calls spent on one guard or tool that hasn't been reached: about 300 ms.
-const CHASE_CALLS_MAX: usize = 6_000;
-
 /// Calls after which a tool that keeps running into its budget is left alone: each takes 100 ms.
 const OVER_BUDGET_MAX: usize = 5;
 
@@ -141,11 +138,11 @@ impl<'e> Explorer<'e> {
     }
 
     /// Spends more calls on tools that haven't succeeded and guards that haven't refused.
-    pub(super) fn chase(&mut self) {
+    pub(super) fn chase(&mut self, calls_max: usize) {
         let mut spent: BTreeMap<(usize, usize), usize> = BTreeMap::new();
         loop {
             let mut goals = self.unreached();
-            goals.retain(|goal| spent.get(goal).copied().unwrap_or(0) < CHASE_CALLS_MAX && !self.is_hopeless(goal.0));
+            goals.retain(|goal| spent.get(goal).copied().unwrap_or(0) < calls_max && !self.is_hopeless(goal.0));
             if goals.is_empty() {
                 return;
             }
@@ -184,7 +181,7 @@ impl<'e> Explorer<'e> {
         match self.random.below(10) {
             0..=3 => self.climb(index, step),
             4 => self.as_everybody(index, step),
-            5..=6 => self.pile_up(index, step),
+            5 => self.pile_up(index, step),
             _ => {
                 let seed = self.seed_towards(index, step);
                 self.vary(index, step, seed.as_ref());

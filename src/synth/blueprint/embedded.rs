@@ -14,8 +14,8 @@ pub(super) const BLUEPRINTS: &[(&str, &str)] = texts!["blueprints":
     hotel_reservations identity_access job_board learning_platform login_verification mailbox meal_delivery
     meeting_scheduler merchant_storefront microblog mobile_carrier mortgage_servicing music_streaming
     office_documents online_marketplace parcel_carrier pharmacy photo_sharing postal_service
-    retirement_savings ride_hailing shared_calendar stock_trading_app table_booking team_chat
-    video_subscription warehouse_club wealth_banking
+    professional_network question_answers retirement_savings ride_hailing shared_calendar social_groups
+    stock_trading_app table_booking team_chat video_channels video_subscription warehouse_club wealth_banking
 ];
 
 /// Modules by name.
