@@ -109,7 +109,8 @@ fn what_is_wrong_with_a_set_misses_its_target() {
         let codes = codes(&audit, environment);
         assert!(codes.iter().any(|found| found == code), "{environment} has no {code}: {codes:?}");
     }
-    assert_eq!(target(&audit, "tools of the blueprint's own").1, Some(true));
+    // Two of nine tools, where the package says where they come from.
+    missed("tools of the blueprint's own");
     let text = place.run(&["audit", "set", "--seeds", "0", "--only", "first"]);
     text.says(1, "MISSED");
     text.says(1, "size_out_of_range");
