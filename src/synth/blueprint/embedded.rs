@@ -14,7 +14,7 @@ pub(super) const BLUEPRINTS: &[(&str, &str)] = texts!["blueprints":
     game_library grocery_pickup hardware_store home_sharing hotel_reservations idea_boards identity_access
     job_board learning_platform login_verification mailbox meal_delivery meeting_scheduler merchant_storefront
     microblog mobile_carrier mortgage_servicing music_streaming neighborhood_network office_documents
-    online_marketplace parcel_carrier pharmacy photo_sharing postal_service professional_network
+    online_marketplace parcel_carrier pharmacy photo_sharing point_of_sale postal_service professional_network
     question_answers retirement_savings ride_hailing shared_calendar short_video social_groups
     stock_trading_app table_booking team_chat video_channels video_subscription warehouse_club wealth_banking
 ];
