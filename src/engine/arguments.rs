@@ -24,7 +24,7 @@ pub struct Problem {
 }
 
 /// The inputs of a tool: its schema as served, a precompiled validator, and how each input is bound.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Inputs {
     schema: std::sync::Arc<Map<String, Value>>,
     validator: jsonschema::Validator,

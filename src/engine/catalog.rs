@@ -6,14 +6,14 @@ use rusqlite::Connection;
 
 /// Every ordinary table of an environment, by name. SQLite's own tables, virtual tables and the shadow tables behind them are
 /// not listed: they hold nothing an author wrote.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Catalog {
     /// The tables, sorted by name.
     pub tables: Vec<Table>,
 }
 
 /// One table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table {
     /// Its name.
     pub name: String,
@@ -38,7 +38,7 @@ pub(crate) struct Table {
 }
 
 /// A foreign key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reference {
     /// Its columns.
     pub columns: Vec<usize>,

@@ -66,24 +66,44 @@ fn is_generated(table: &Table, column: usize) -> bool {
 /// A new row: its table and key.
 type NewRow = (usize, Key);
 
+/// The new rows of a state that references can lead to, by table, columns that references point at, and their values.
+struct Targets(HashMap<(usize, Vec<usize>, Vec<Cell>), Key>);
+
+impl Targets {
+    fn new(catalog: &Catalog, delta: &Delta) -> Self {
+        let mut targets = HashMap::new();
+        for reference in catalog.tables.iter().flat_map(|table| &table.references) {
+            let Some(table) = delta.get(&reference.table) else { continue };
+            for (key, row) in &table.added {
+                let values = reference.targets.iter().map(|column| row[*column].clone()).collect();
+                targets.insert((reference.table, reference.targets.clone(), values), key.clone());
+            }
+        }
+        Self(targets)
+    }
+
+    /// The new row that `reference` leads to from `row`.
+    fn of(&self, reference: &Reference, row: &Row) -> Option<&Key> {
+        let values = reference.columns.iter().map(|column| row[*column].clone()).collect();
+        self.0.get(&(reference.table, reference.targets.clone(), values))
+    }
+
+    /// True where a column of `row` refers to a new row.
+    fn any_of(&self, table: &Table, column: usize, row: &Row) -> bool {
+        let mut references = table.references.iter().filter(|reference| reference.columns.contains(&column));
+        references.any(|reference| self.of(reference, row).is_some())
+    }
+}
+
 /// One of the two states, with the signatures of its new rows.
 struct Side {
     signatures: HashMap<NewRow, u64>,
-    /// New rows by table, columns that references point at, and their values.
-    targets: HashMap<(usize, Vec<usize>, Vec<Cell>), Key>,
+    targets: Targets,
 }
 
 impl Side {
     fn new(rules: &Rules<'_>, delta: &Delta) -> Self {
-        let mut side = Self { signatures: HashMap::new(), targets: HashMap::new() };
-        let references = || rules.catalog.tables.iter().flat_map(|table| &table.references);
-        for reference in references() {
-            let Some(table) = delta.get(&reference.table) else { continue };
-            for (key, row) in &table.added {
-                let values = reference.targets.iter().map(|column| row[*column].clone()).collect();
-                side.targets.insert((reference.table, reference.targets.clone(), values), key.clone());
-            }
-        }
+        let mut side = Self { signatures: HashMap::new(), targets: Targets::new(rules.catalog, delta) };
         for (index, table) in delta {
             for (key, row) in &table.added {
                 let signature = side.own_signature(rules, *index, row);
@@ -96,24 +116,13 @@ impl Side {
         side
     }
 
-    /// The new row that `reference` leads to from `row`.
-    fn target(&self, reference: &Reference, row: &Row) -> Option<&Key> {
-        let values = reference.columns.iter().map(|column| row[*column].clone()).collect();
-        self.targets.get(&(reference.table, reference.targets.clone(), values))
-    }
-
     /// Signature of the new row that a column of `row` refers to.
     fn referred(&self, table: &Table, column: usize, row: &Row) -> Option<u64> {
         let mut references = table.references.iter().filter(|reference| reference.columns.contains(&column));
         references.find_map(|reference| {
-            let key = self.target(reference, row)?;
+            let key = self.targets.of(reference, row)?;
             self.signatures.get(&(reference.table, key.clone())).copied()
         })
-    }
-
-    fn refers_to_new_row(&self, table: &Table, column: usize, row: &Row) -> bool {
-        let mut references = table.references.iter().filter(|reference| reference.columns.contains(&column));
-        references.any(|reference| self.target(reference, row).is_some())
     }
 
     /// A hash of what a new row says by itself.
@@ -125,7 +134,7 @@ impl Side {
             if is_generated(table, column) {
                 continue;
             }
-            if self.refers_to_new_row(table, column, row) {
+            if self.targets.any_of(table, column, row) {
                 column.hash(&mut hasher);
             } else if rules.volatile.added.contains(&(index, column)) {
                 cell.is_null().hash(&mut hasher);
@@ -145,7 +154,7 @@ impl Side {
             for (key, row) in &table.added {
                 let here = (*index, key.clone());
                 for (number, reference) in rules.catalog.tables[*index].references.iter().enumerate() {
-                    let Some(target) = self.target(reference, row) else { continue };
+                    let Some(target) = self.targets.of(reference, row) else { continue };
                     let there = (reference.table, target.clone());
                     outgoing.entry(here.clone()).or_default().push((number, self.signatures[&there]));
                     incoming.entry(there).or_default().push((*index, number, self.signatures[&here]));
@@ -305,22 +314,28 @@ fn counterparts<'d>(rows: &[&Row], mut others: Vec<&'d Row>) -> Vec<&'d Row> {
     rows.iter().map_while(next).collect()
 }
 
-/// Cells that differ between two executions of the same calls under other times and seeds.
+/// Cells that differ between two executions of the same calls under other times and seeds. A reference from a new row to
+/// another isn't one of them, though its value is another key each time: it is compared by the row it leads to, and a column that
+/// leads to a new row from here may lead to an old one from the next.
 pub(crate) fn volatile(catalog: &Catalog, first: &Delta, second: &Delta) -> Volatile {
+    let (targets, targets_again) = (Targets::new(catalog, first), Targets::new(catalog, second));
     let mut volatile = Volatile::default();
     for (index, delta) in first {
         let Some(other) = second.get(index) else { continue };
+        let table = &catalog.tables[*index];
+        let refers = |column: usize, row: &Row, again: &Row| {
+            targets.any_of(table, column, row) && targets_again.any_of(table, column, again)
+        };
         for (key, (_, row)) in &delta.changed {
             let Some((_, again)) = other.changed.get(key) else { continue };
-            let differing = (0..row.len()).filter(|column| row[*column] != again[*column]);
-            volatile.changed.extend(differing.map(|column| (*index, key.clone(), column)));
+            let moved = (0..row.len()).filter(|column| row[*column] != again[*column] && !refers(*column, row, again));
+            volatile.changed.extend(moved.map(|column| (*index, key.clone(), column)));
         }
         let added: Vec<&Row> = delta.added.iter().map(|(_, row)| row).collect();
         let again = counterparts(&added, other.added.iter().map(|(_, row)| row).collect());
         for (row, again) in added.into_iter().zip(again) {
-            let differing = (0..row.len()).filter(|column| row[*column] != again[*column]);
-            let generated = |column: &usize| is_generated(&catalog.tables[*index], *column);
-            volatile.added.extend(differing.filter(|column| !generated(column)).map(|column| (*index, column)));
+            let moved = (0..row.len()).filter(|column| row[*column] != again[*column] && !refers(*column, row, again));
+            volatile.added.extend(moved.filter(|column| !is_generated(table, *column)).map(|column| (*index, column)));
         }
     }
     volatile
@@ -341,5 +356,31 @@ mod tests {
         let again = counterparts(&[&given, &received], vec![&received_again, &given_again]);
         assert_eq!(again, [&given_again, &received_again]);
         assert_eq!(counterparts(&[&given, &received], vec![&received_again]), [&received_again]);
+    }
+
+    /// A folder and its documents, whose keys are random; a grant is to an old document or to a new one.
+    fn grants(new_document: &str, keys: [&str; 2], old_document: &str) -> Delta {
+        let text = |text: &str| Cell::Text(text.into());
+        let row = |cells: &[&str]| (vec![text(cells[0])], cells.iter().map(|cell| text(cell)).collect::<Row>());
+        let added = |added: Vec<(Key, Row)>| TableDelta { added, ..TableDelta::default() };
+        let documents = added(vec![row(&[new_document, "Budget"])]);
+        let grants = added(vec![row(&[keys[0], new_document, "Ana"]), row(&[keys[1], old_document, "Bo"])]);
+        Delta::from([(0, documents), (1, grants)])
+    }
+
+    #[test]
+    fn a_column_that_leads_to_a_new_row_is_compared_where_it_leads_to_an_old_one() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        let schema = "CREATE TABLE documents(id TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
+             CREATE TABLE grants(id TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents(id), name TEXT NOT NULL) STRICT;";
+        connection.execute_batch(schema).unwrap();
+        let catalog = Catalog::read(&connection).unwrap();
+        let expected = grants("d7", ["g1", "g2"], "plan");
+        let volatile = volatile(&catalog, &expected, &grants("d4", ["g9", "g8"], "plan"));
+        let rules = Rules { catalog: &catalog, history: &BTreeSet::new(), volatile: &volatile, free: &[] };
+        let same = grants("d2", ["g5", "g4"], "plan");
+        assert_eq!(differences(&rules, &expected, &same), Vec::<String>::new());
+        let elsewhere = grants("d2", ["g5", "g4"], "menu");
+        assert_eq!(differences(&rules, &expected, &elsewhere).len(), 2, "one grant is missing, another too many");
     }
 }

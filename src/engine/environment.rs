@@ -43,7 +43,7 @@ pub struct Annotations {
 }
 
 /// A tool of an environment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tool {
     pub(super) name: ToolName,
     pub(super) title: String,

@@ -51,6 +51,26 @@ impl Environment {
         compile(package, findings)
     }
 
+    /// The same environment without tasks, over the same image: for trying tasks, while somebody else is asking the environment.
+    pub(crate) fn without_tasks(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            package: self.package.clone(),
+            clock_ms: self.clock_ms,
+            pool: Pool::new(Arc::clone(self.pool.image()), idle_connections_max()),
+            judging: OnceLock::new(),
+            catalog: self.catalog.clone(),
+            rows: self.rows,
+            actors: self.actors.clone(),
+            tools: self.tools.clone(),
+            tasks: IndexMap::new(),
+            private: self.private.clone(),
+            history: self.history.clone(),
+            expected: ExpectedCache::default(),
+            listing: OnceLock::new(),
+        }
+    }
+
     /// Takes these tasks instead of the ones it has, with what is wrong with them: for trying tasks before a package has any.
     pub(crate) fn take_tasks(&mut self, text: &str) -> Vec<Diagnostic> {
         let mut findings = self.package.take_tasks(text);
