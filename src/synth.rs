@@ -199,10 +199,9 @@ impl Synthesizer {
         let mut tasks: Vec<Value> = Vec::new();
         let mut origins = Map::new();
         let mut default_actor = first;
-        // One to plan with, and one that takes the tasks that are tried.
-        let proving =
-            bare.as_ref().and_then(|_| load(&compiled, &compiled.first_actor(), "[]\n", &mut Vec::new(), model));
-        if let (Some(bare), Some(mut proving)) = (bare, proving) {
+        if let Some(bare) = bare {
+            // One to plan with, and one that takes the tasks that are tried.
+            let mut proving = bare.without_tasks();
             let ground = proof::Ground::new(&bare);
             let prove = |goals: &[Goal]| prove(&mut proving, &ground, goals);
             let planned = plan::plan(model, &variant, &compiled, &bare, prove);

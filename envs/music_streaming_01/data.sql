@@ -1203,8 +1203,8 @@ INSERT INTO queue_items(id, listener_id, track_id, position) VALUES
   ('ite_5jyev166', 'lis_3b9opdk5', 'tra_nbcx3qca', 3),
   ('ite_sxo60v7v', 'lis_3b9opdk5', 'tra_j45z8jee', 4);
 INSERT INTO album_tickets(id, number, owner_id, album_id, topic, status, escalated, opened_at, closed_on) VALUES
-  ('tic_eugh2onq', 'T-40013', 'lis_2ysyk31f', 'alb_ulidu7tl', 'access', 'open', 0, '2025-11-12T07:44:00Z', NULL),
-  ('tic_ic1qvsrq', 'T-40026', 'lis_3b9opdk5', 'alb_ept6qpfh', 'information', 'open', 0, '2025-11-13T08:17:00Z', NULL),
+  ('tic_eugh2onq', 'T-40013', 'lis_2ysyk31f', 'alb_enl6tzqh', 'access', 'open', 0, '2025-11-12T07:44:00Z', NULL),
+  ('tic_ic1qvsrq', 'T-40026', 'lis_3b9opdk5', 'alb_1tt66ixj', 'quality', 'open', 0, '2025-11-13T08:17:00Z', NULL),
   ('tic_p1lhkmhp', 'T-40039', 'lis_4p9e3of5', 'alb_ulidu7tl', 'information', 'open', 0, '2025-11-10T06:31:00Z', NULL),
   ('tic_r8zegom6', 'T-40052', 'lis_ghkctz67', 'alb_is5p8cdn', 'information', 'open', 0, '2025-11-10T06:44:00Z', NULL),
   ('tic_0i4x2ow0', 'T-40065', 'lis_jmgu7ofo', 'alb_gg8fqg0h', 'access', 'open', 0, '2025-11-10T08:17:00Z', NULL),

@@ -97,7 +97,7 @@ impl Effort {
 
     /// Only for what can be reached at all, in a tenth of a second.
     const REACH: Self = Self {
-        rounds: 10,
+        rounds: 3,
         chase_calls_max: 1_200,
         marked_actors_max: 0,
         marked_replays_max: 0,

@@ -115,30 +115,15 @@ impl Model {
                 return;
             };
             parameters.insert(parameter.value.clone(), value.clone());
-            if let Some(entity) = self.entities.get(value) {
-                let label = entity.value.label.clone().unwrap_or_else(|| "id".to_owned());
-                parameters.insert(format!("{}.table", parameter.value), table_of(value, &entity.value));
-                parameters.insert(format!("{}.label", parameter.value), label);
-                parameters.insert(format!("{}.plural", parameter.value), plural(value));
-                parameters.insert(format!("{}.words", parameter.value), value.replace('_', " "));
-                parameters.insert(format!("{}.plural_words", parameter.value), plural(value).replace('_', " "));
-                let table = table_of(value, &entity.value);
-                let private = entity.value.private.as_ref().or(entity.value.owner.as_ref());
-                let visible = match (&entity.value.private, &entity.value.owner) {
-                    (Some(condition), _) => format!("SELECT id FROM {table} WHERE {}", condition.trim()),
-                    (None, Some(owner)) => format!("SELECT id FROM {table} WHERE {} = :actor", owner.value),
-                    (None, None) => format!("SELECT id FROM {table}"),
-                };
-                parameters.insert(format!("{}.visible", parameter.value), visible);
-                if let Some(owner) = &entity.value.owner {
-                    parameters.insert(format!("{}.owner", parameter.value), owner.value.clone());
-                }
-                if private.is_some() {
-                    parameters.insert(format!("{}.private", parameter.value), "1".to_owned());
-                }
-                if let Some(list) = self.list_of(&table) {
-                    parameters.insert(format!("{}.list", parameter.value), list);
-                }
+            parameters.extend(self.of_entity(&parameter.value, value));
+            let list = format!("{}.list", parameter.value);
+            if module.text.contains(&format!("{{{{{list}}}}}")) && !parameters.contains_key(&list) {
+                let message = format!(
+                    "the module {} needs a tool that lists {value}: one with `list:` whose `from:` begins with its table, in every variant",
+                    using.module
+                );
+                findings.push(wrong(message));
+                return;
             }
         }
         if let Some(unknown) = using.arguments.keys().find(|name| !declared.iter().any(|known| &known.value == *name)) {
@@ -164,6 +149,31 @@ impl Model {
             self.modules.insert(feature.clone(), using.module.clone());
         }
         self.take_in(&file, &module.file, Some(&using.module), &condition, findings);
+    }
+
+    /// What a module may ask about an entity that one of its parameters names.
+    fn of_entity(&self, parameter: &str, name: &str) -> Vec<(String, String)> {
+        let Some(entity) = self.entities.get(name).map(|item| &item.value) else { return Vec::new() };
+        let table = table_of(name, entity);
+        let visible = match (&entity.private, &entity.owner) {
+            (Some(condition), _) => format!("SELECT id FROM {table} WHERE {}", condition.trim()),
+            (None, Some(owner)) => format!("SELECT id FROM {table} WHERE {} = :actor", owner.value),
+            (None, None) => format!("SELECT id FROM {table}"),
+        };
+        let private = entity.private.is_some() || entity.owner.is_some();
+        let known = [
+            ("table", Some(table.clone())),
+            ("label", Some(entity.label.clone().unwrap_or_else(|| "id".to_owned()))),
+            ("plural", Some(plural(name))),
+            ("words", Some(name.replace('_', " "))),
+            ("plural_words", Some(plural(name).replace('_', " "))),
+            ("visible", Some(visible)),
+            ("owner", entity.owner.as_ref().map(|owner| owner.value.clone())),
+            ("private", private.then(|| "1".to_owned())),
+            ("list", self.list_of(&table)),
+        ];
+        let known = known.into_iter().filter_map(|(what, text)| Some((what, text?)));
+        known.map(|(what, text)| (format!("{parameter}.{what}"), text)).collect()
     }
 
     /// The blueprint's first tool that lists a table.

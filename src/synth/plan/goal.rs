@@ -19,7 +19,7 @@ use super::{CaseReport, TASKS};
 use crate::engine::state::{Conditions, State};
 
 /// Rows of a case whose plans are tried beforehand.
-const TRIED_MAX: usize = 8;
+const TRIED_MAX: usize = 5;
 
 /// Goals that are tried for one recipe.
 const GOALS_TRIED_MAX: usize = 60;
@@ -192,7 +192,7 @@ impl<'p> Planner<'p> {
         let mut of_case = Vec::new();
         for mut row in rows {
             let holds = |row: &Row, case: usize| {
-                row.get(&format!("case__{case}")).and_then(Value::as_f64).is_some_and(|truth| truth != 0.0)
+                row.get(format!("case__{case}").as_str()).and_then(Value::as_f64).is_some_and(|truth| truth != 0.0)
             };
             if let Some(case) = (0..cases).find(|case| holds(&row, *case)) {
                 of_case.push((plain_rows.len(), first + case));

@@ -13,12 +13,12 @@ use crate::engine::solution::observed;
 
 /// Whether the slots' texts tell a row from all others.
 pub(super) fn unique(slots: &BTreeSet<text::Slot>, row: &Row, among: &[Row], formats: &Formats) -> Result<(), String> {
-    let texts = |row: &Row| -> Result<Vec<String>, String> {
-        slots.iter().map(|slot| text::slot_text(slot, row, formats)).collect()
+    let texts = slots.iter().map(|slot| text::slot_text(slot, row, formats).map(|text| (slot, text)));
+    let own = texts.collect::<Result<Vec<_>, String>>()?;
+    let alike = |other: &&Row| {
+        own.iter().all(|(slot, own)| text::slot_text(slot, other, formats).is_ok_and(|text| text == *own))
     };
-    let own = texts(row)?;
-    let alike = among.iter().filter(|other| *other != row && texts(other).is_ok_and(|texts| texts == own)).count();
-    if alike > 0 {
+    if among.iter().filter(alike).any(|other| other != row) {
         let names: Vec<&str> = slots.iter().map(|slot| slot.column.as_str()).collect();
         return Err(format!("the slots {} don't tell the row from others of among", names.join(", ")));
     }
@@ -34,7 +34,7 @@ pub(super) fn grounded(
     given: &BTreeSet<String>,
 ) -> Result<(), String> {
     for slot in slots.iter().filter(|slot| !given.contains(&slot.column)) {
-        let Some(value) = row.get(&slot.column) else { continue };
+        let Some(value) = row.get(slot.column.as_str()) else { continue };
         let passed =
             run.calls[before..].iter().any(|call| call.arguments.values().any(|argument| holds(argument, value)));
         if !passed && !shown(run, 0, value) {

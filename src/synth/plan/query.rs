@@ -1,5 +1,7 @@
 //! Questions of blueprints to a state of an environment.
 
+use std::rc::Rc;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use crate::engine::environment::{Environment, to_json};
 use crate::engine::state::{Conditions, State, budget};
 
 /// A row with the names of its columns.
-pub(super) type Row = IndexMap<String, Value>;
+pub(super) type Row = IndexMap<Rc<str>, Value>;
 
 /// Most rows a question may give: more are no description of anything.
 const ROWS_MAX: usize = 3_000;
@@ -40,7 +42,7 @@ pub(super) fn rows(
         };
         statement.raw_bind_parameter(index + 1, to_sql(&value, false)).map_err(text)?;
     }
-    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let names: Vec<Rc<str>> = statement.column_names().map(Rc::from).collect();
     let mut found = statement.raw_query();
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(text)? {
@@ -49,7 +51,7 @@ pub(super) fn rows(
         }
         let mut out = Row::with_capacity(names.len());
         for (index, name) in names.iter().enumerate() {
-            out.insert(name.clone(), to_json(row.get(index).map_err(text)?));
+            out.insert(Rc::clone(name), to_json(row.get(index).map_err(text)?));
         }
         rows.push(out);
     }

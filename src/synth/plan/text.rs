@@ -31,7 +31,8 @@ pub(super) fn slots(text: &str) -> Vec<Slot> {
 
 /// A slot's text for a row.
 pub(super) fn slot_text(slot: &Slot, row: &Row, formats: &Formats) -> Result<String, String> {
-    let value = row.get(&slot.column).ok_or_else(|| format!("the slot {{{}}} is no column of among", slot.column))?;
+    let value =
+        row.get(slot.column.as_str()).ok_or_else(|| format!("the slot {{{}}} is no column of among", slot.column))?;
     if value.is_null() {
         return Err(format!(
             "the slot {{{}}} is empty for a row that is chosen; leave such rows out of the case",
