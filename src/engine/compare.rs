@@ -344,6 +344,7 @@ pub(crate) fn volatile(catalog: &Catalog, first: &Delta, second: &Delta) -> Vola
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::database::{self, ImageSource};
 
     #[test]
     fn rows_under_random_keys_find_themselves_again() {
@@ -370,11 +371,10 @@ mod tests {
 
     #[test]
     fn a_column_that_leads_to_a_new_row_is_compared_where_it_leads_to_an_old_one() {
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
         let schema = "CREATE TABLE documents(id TEXT PRIMARY KEY, title TEXT NOT NULL) STRICT;
              CREATE TABLE grants(id TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents(id), name TEXT NOT NULL) STRICT;";
-        connection.execute_batch(schema).unwrap();
-        let catalog = Catalog::read(&connection).unwrap();
+        let image = database::build_image(&ImageSource { schema, data: "", clock_ms: 0 }).unwrap();
+        let catalog = Catalog::read(&database::open_bytes(image.bytes()).unwrap()).unwrap();
         let expected = grants("d7", ["g1", "g2"], "plan");
         let volatile = volatile(&catalog, &expected, &grants("d4", ["g9", "g8"], "plan"));
         let rules = Rules { catalog: &catalog, history: &BTreeSet::new(), volatile: &volatile, free: &[] };
