@@ -88,10 +88,10 @@ impl Targets {
         self.0.get(&(reference.table, reference.targets.clone(), values))
     }
 
-    /// True where a column of `row` refers to a new row.
-    fn any_of(&self, table: &Table, column: usize, row: &Row) -> bool {
+    /// The new row that a column of `row` refers to.
+    fn of_column(&self, table: &Table, column: usize, row: &Row) -> Option<NewRow> {
         let mut references = table.references.iter().filter(|reference| reference.columns.contains(&column));
-        references.any(|reference| self.of(reference, row).is_some())
+        references.find_map(|reference| Some((reference.table, self.of(reference, row)?.clone())))
     }
 }
 
@@ -118,11 +118,7 @@ impl Side {
 
     /// Signature of the new row that a column of `row` refers to.
     fn referred(&self, table: &Table, column: usize, row: &Row) -> Option<u64> {
-        let mut references = table.references.iter().filter(|reference| reference.columns.contains(&column));
-        references.find_map(|reference| {
-            let key = self.targets.of(reference, row)?;
-            self.signatures.get(&(reference.table, key.clone())).copied()
-        })
+        self.signatures.get(&self.targets.of_column(table, column, row)?).copied()
     }
 
     /// A hash of what a new row says by itself.
@@ -134,7 +130,7 @@ impl Side {
             if is_generated(table, column) {
                 continue;
             }
-            if self.targets.any_of(table, column, row) {
+            if self.targets.of_column(table, column, row).is_some() {
                 column.hash(&mut hasher);
             } else if rules.volatile.added.contains(&(index, column)) {
                 cell.is_null().hash(&mut hasher);
@@ -315,27 +311,30 @@ fn counterparts<'d>(rows: &[&Row], mut others: Vec<&'d Row>) -> Vec<&'d Row> {
 }
 
 /// Cells that differ between two executions of the same calls under other times and seeds. A reference from a new row to
-/// another isn't one of them, though its value is another key each time: it is compared by the row it leads to, and a column that
-/// leads to a new row from here may lead to an old one from the next.
+/// another isn't one of them, though its value is another key each time: it is compared by the row it leads to, and the next new
+/// row's may lead to an old one.
 pub(crate) fn volatile(catalog: &Catalog, first: &Delta, second: &Delta) -> Volatile {
     let (targets, targets_again) = (Targets::new(catalog, first), Targets::new(catalog, second));
     let mut volatile = Volatile::default();
     for (index, delta) in first {
         let Some(other) = second.get(index) else { continue };
         let table = &catalog.tables[*index];
-        let refers = |column: usize, row: &Row, again: &Row| {
-            targets.any_of(table, column, row) && targets_again.any_of(table, column, again)
+        let moved = |row: &Row, again: &Row| -> Vec<usize> {
+            let leads_to_new = |column: usize| {
+                targets.of_column(table, column, row).is_some()
+                    && targets_again.of_column(table, column, again).is_some()
+            };
+            (0..row.len()).filter(|column| row[*column] != again[*column] && !leads_to_new(*column)).collect()
         };
         for (key, (_, row)) in &delta.changed {
             let Some((_, again)) = other.changed.get(key) else { continue };
-            let moved = (0..row.len()).filter(|column| row[*column] != again[*column] && !refers(*column, row, again));
-            volatile.changed.extend(moved.map(|column| (*index, key.clone(), column)));
+            volatile.changed.extend(moved(row, again).into_iter().map(|column| (*index, key.clone(), column)));
         }
         let added: Vec<&Row> = delta.added.iter().map(|(_, row)| row).collect();
         let again = counterparts(&added, other.added.iter().map(|(_, row)| row).collect());
         for (row, again) in added.into_iter().zip(again) {
-            let moved = (0..row.len()).filter(|column| row[*column] != again[*column] && !refers(*column, row, again));
-            volatile.added.extend(moved.filter(|column| !is_generated(table, *column)).map(|column| (*index, column)));
+            let moved = moved(row, again).into_iter().filter(|column| !is_generated(table, *column));
+            volatile.added.extend(moved.map(|column| (*index, column)));
         }
     }
     volatile

@@ -147,6 +147,18 @@ fn findings_point_at_the_blueprint_and_come_all_at_once() {
 }
 
 #[test]
+fn a_module_says_which_tool_it_misses() {
+    let place = Place::empty();
+    fs::create_dir(place.path("mine")).unwrap();
+    let text = BROKEN
+        .replace("entities:\n", "use:\n  - {module: reviews, with: {subject: person, author: person}}\nentities:\n");
+    fs::write(place.path("mine/broken.yaml"), &text).unwrap();
+    let run = synth(&place, "out", &["--blueprints", "mine", "--count", "1", "--draft"]);
+    let line = text.lines().position(|line| line.contains("module: reviews")).unwrap() + 1;
+    run.says(1, &format!("broken.yaml:{line}: blueprint_reference: the module reviews needs a tool that lists person"));
+}
+
+#[test]
 fn the_synthesized_environments_that_ship_are_what_synth_makes() {
     let envs = Path::new(env!("CARGO_MANIFEST_DIR")).join("envs");
     let folders = fs::read_dir(&envs).unwrap().map(|entry| entry.unwrap().path());

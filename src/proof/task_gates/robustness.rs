@@ -14,14 +14,12 @@ use crate::package::diagnostic::{Code, Diagnostic};
 
 /// Most unrelated writes tried on one task.
 const UNRELATED_MAX: usize = 12;
-const UNRELATED_OF_TASKS_MAX: usize = 3;
 
 /// How far generated ids are shifted to see what moves with them.
 const ID_SHIFT: i64 = 100_000;
 
 pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call], scope: Scope) -> Vec<Diagnostic> {
-    let most = if scope == Scope::All { UNRELATED_MAX } else { UNRELATED_OF_TASKS_MAX };
-    let mut findings = collateral(gates, unrelated, most);
+    let mut findings = collateral(gates, unrelated);
     findings.extend(hidden_references(gates));
     if scope == Scope::All {
         findings.extend(reads(gates));
@@ -79,7 +77,7 @@ pub(super) fn plain_reads(environment: &Environment) -> Vec<Call> {
 }
 
 /// A write that the task didn't ask for costs the reward.
-fn collateral(gates: &Gates<'_>, unrelated: &[Call], most: usize) -> Vec<Diagnostic> {
+fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
     let left_out = LeftOut { volatile: true, free: false };
     let mut findings = Vec::new();
     let mut tried = 0;
@@ -99,7 +97,7 @@ fn collateral(gates: &Gates<'_>, unrelated: &[Call], most: usize) -> Vec<Diagnos
             let message = format!("adding {} {arguments} to the solution goes unnoticed", call.tool);
             findings.push(gates.finding(Code::CollateralRewarded, message));
         }
-        if tried == most {
+        if tried == UNRELATED_MAX {
             break;
         }
     }

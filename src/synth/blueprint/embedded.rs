@@ -15,12 +15,13 @@ pub(super) const BLUEPRINTS: &[(&str, &str)] = texts!["blueprints":
     everyday_banking fantasy_sports film_database forum_communities freight_shipping furniture_delivery
     game_library gift_registry grocery_pickup grocery_shopper group_buying hardware_store home_buying
     home_installation home_sharing hotel_reservations idea_boards identity_access job_board kanban_boards
-    learning_platform login_verification mailbox meal_delivery media_operations meeting_scheduler
-    merchant_storefront microblog mobile_carrier model_api_platform money_transfers mortgage_servicing
-    music_streaming neighborhood_network news_reader office_documents online_marketplace parcel_carrier
-    pharmacy photo_sharing point_of_sale postal_service professional_network question_answers reading_tracker
-    retirement_savings ride_hailing shared_calendar short_video social_groups stock_trading_app table_booking
-    team_chat trip_packages video_channels video_meetings video_subscription warehouse_club wealth_banking
+    learning_platform live_streaming live_tv login_verification mailbox meal_delivery media_operations
+    meeting_scheduler merchant_storefront microblog mobile_carrier model_api_platform money_transfers
+    mortgage_servicing music_streaming neighborhood_network news_reader office_documents online_marketplace
+    parcel_carrier pharmacy photo_sharing point_of_sale postal_service professional_network question_answers
+    reading_tracker retirement_savings ride_hailing shared_calendar short_video social_groups
+    stock_trading_app stock_watch table_booking team_chat trip_packages video_channels video_meetings
+    video_subscription warehouse_club wealth_banking weather_service
 ];
 
 /// Modules by name.
