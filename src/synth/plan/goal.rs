@@ -19,7 +19,7 @@ use super::{CaseReport, TASKS};
 use crate::engine::state::{Conditions, State};
 
 /// Rows of a case whose plans are tried beforehand.
-const TRIED_MAX: usize = 5;
+const TRIED_MAX: usize = 8;
 
 /// Goals that are tried for one recipe.
 const GOALS_TRIED_MAX: usize = 60;
