@@ -82,6 +82,8 @@ pub struct Synthesized {
     pub findings: Vec<Diagnostic>,
     /// How each case of each intent fared.
     pub cases: Vec<CaseSummary>,
+    /// What the data that was drawn didn't allow, once for each draw: such data was drawn again, if only so often.
+    pub out_of_reach: Vec<Diagnostic>,
     /// Number of tasks.
     pub tasks: usize,
     /// Number of tools.
@@ -186,12 +188,14 @@ impl Synthesizer {
     /// Makes one environment.
     pub fn make(&self, order: &Order) -> Synthesized {
         let model = &self.models[order.model];
-        let Drawn { variant, compiled, bare, mut findings } = draw(model, &order.variant);
+        let mut out_of_reach = Vec::new();
+        let Drawn { variant, compiled, bare, mut findings } = draw(model, &order.variant, &mut out_of_reach);
         let mut made = Synthesized {
             name: order.name.clone(),
             files: Vec::new(),
             findings: Vec::new(),
             cases: Vec::new(),
+            out_of_reach,
             tasks: 0,
             tools: compiled.tools.len(),
         };
@@ -278,7 +282,7 @@ struct Drawn {
 
 /// Draws a variant's data until it allows everything that the tools can do and refuse. By chance nobody may have the plan that a rule is
 /// about, or too few of a thing to meet its limit. What no draw makes possible isn't chance: that is no reason to go on.
-fn draw(model: &Model, variant: &Variant) -> Drawn {
+fn draw(model: &Model, variant: &Variant, out_of_reach: &mut Vec<Diagnostic>) -> Drawn {
     let mut best: Option<(usize, Drawn)> = None;
     let mut never: Option<BTreeSet<(Code, Option<usize>)>> = None;
     for time in 0..DATA_DRAWS_MAX {
@@ -289,8 +293,9 @@ fn draw(model: &Model, variant: &Variant) -> Drawn {
             let broken = Drawn { variant, compiled, bare: None, findings };
             return best.map_or(broken, |(_, drawn)| drawn);
         };
-        let left: BTreeSet<(Code, Option<usize>)> =
-            walk::out_of_reach(&bare).iter().map(|finding| (finding.code, finding.line)).collect();
+        let missed = walk::out_of_reach(&bare);
+        let left: BTreeSet<(Code, Option<usize>)> = missed.iter().map(|finding| (finding.code, finding.line)).collect();
+        out_of_reach.extend(missed.into_iter().map(|finding| placed(&compiled, model, finding)));
         let drawn = Drawn { variant, compiled, bare: Some(bare), findings };
         if left.is_empty() {
             return drawn;

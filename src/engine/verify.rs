@@ -10,7 +10,7 @@ use super::compare::{self, Rules, Volatile};
 use super::environment::Environment;
 use super::execute::truthy;
 use super::snapshot::{self, Delta, Snapshot};
-use super::solution::{self, SolutionError};
+use super::solution::{self, PlayedSolution, SolutionError};
 use super::state::{Conditions, State, budget};
 use super::task::Task;
 use crate::database::DatabaseError;
@@ -130,7 +130,9 @@ pub(crate) fn expected(
     if let Some(found) = entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
         return Ok(Arc::clone(found));
     }
-    let computed = Arc::new(compute(environment, task, conditions)?);
+    let played = solution::play(environment, task, conditions, State::default())?;
+    let before = initial(environment, conditions, &played.state.written)?;
+    let computed = Arc::new(compute(environment, task, conditions, &played, &before)?);
     let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
     if entries.len() >= EXPECTED_MAX {
         entries.clear();
@@ -139,31 +141,48 @@ pub(crate) fn expected(
     Ok(computed)
 }
 
-fn compute(environment: &Environment, task: &Task, conditions: &Conditions) -> Result<Expected, JudgeError> {
-    let played = solution::play(environment, task, conditions, State::default())?;
+/// What a solution leaves that has been played under these conditions; `before` holds the rows at the start of at least the tables
+/// it wrote.
+pub(crate) fn compute(
+    environment: &Environment,
+    task: &Task,
+    conditions: &Conditions,
+    played: &PlayedSolution,
+    before: &Snapshot,
+) -> Result<Expected, JudgeError> {
     let later = Conditions {
         seed: conditions.seed.wrapping_add(1),
         clock_ms: conditions.clock_ms + CLOCK_SHIFT_MS,
         actor: conditions.actor.clone(),
     };
     let again = solution::play(environment, task, &later, State::default())?;
-    let delta = changes(environment, &played.state, conditions, &played.state.written)?;
-    let delta_again = changes(environment, &again.state, &later, &played.state.written)?;
+    let written = &played.state.written;
+    let delta = changes(environment, &played.state, conditions, written, before)?;
+    let delta_again = changes(environment, &again.state, &later, written, before)?;
     let volatile = compare::volatile(environment.catalog(), &delta, &delta_again);
-    let key = answer::key(environment, task, &played, conditions)?;
+    let key = answer::key(environment, task, played, conditions)?;
     Ok(Expected { delta, volatile, answer: key })
 }
 
-/// What changed in `tables` from the initial database to `state`.
+/// What changed in `tables` to `state`; `before` holds their rows at the start.
 pub(crate) fn changes(
     environment: &Environment,
     state: &State,
     conditions: &Conditions,
     tables: &BTreeSet<usize>,
+    before: &Snapshot,
 ) -> Result<Delta, JudgeError> {
-    let before = snapshot::read(environment, &State::default(), conditions, tables.iter().copied())?;
     let after = snapshot::read(environment, state, conditions, tables.iter().copied())?;
-    Ok(snapshot::delta(&before, &after))
+    Ok(snapshot::delta(before, &after))
+}
+
+/// The rows of `tables` at the start.
+fn initial(
+    environment: &Environment,
+    conditions: &Conditions,
+    tables: &BTreeSet<usize>,
+) -> Result<Snapshot, JudgeError> {
+    snapshot::read(environment, &State::default(), conditions, tables.iter().copied())
 }
 
 /// Judges the final `state` and `answer` of an attempt at `task`.
@@ -175,12 +194,23 @@ pub(crate) fn judge(
     answer: Option<&str>,
 ) -> Result<Verdict, JudgeError> {
     let expected = expected(environment, task, conditions)?;
+    let before = initial(environment, conditions, &state.written)?;
+    judge_against(environment, task, conditions, (&expected, &before), state, answer)
+}
+
+/// The same against what is known already: the expected outcome, and the rows at the start of at least the tables written.
+pub(crate) fn judge_against(
+    environment: &Environment,
+    task: &Task,
+    conditions: &Conditions,
+    (expected, before): (&Expected, &Snapshot),
+    state: &State,
+    answer: Option<&str>,
+) -> Result<Verdict, JudgeError> {
     // Tables that only the attempt wrote are compared too; those that nobody wrote can't differ.
-    let written = || state.written.iter().copied();
-    let before = snapshot::read(environment, &State::default(), conditions, written())?;
-    let after = snapshot::read(environment, state, conditions, written())?;
-    let mut checks = vec![state_check(environment, task, &expected, (&before, &after))];
-    checks.extend(answer_check(task, &expected, answer));
+    let after = snapshot::read(environment, state, conditions, state.written.iter().copied())?;
+    let mut checks = vec![state_check(environment, task, expected, (before, &after))];
+    checks.extend(answer_check(task, expected, answer));
     checks.extend(sql_checks(environment, task, conditions, state)?);
     Ok(Verdict::of(checks))
 }

@@ -13,7 +13,6 @@ mod shortcuts;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -77,7 +76,7 @@ pub(super) struct Gates<'g> {
     pub task: &'g Task,
     pub conditions: Conditions,
     pub played: PlayedSolution,
-    expected: Arc<Expected>,
+    expected: Expected,
     /// The state before each call of the solution, and the last one.
     states: Vec<State>,
     /// The content that the solution leaves, of all tables, by what is left out.
@@ -135,7 +134,8 @@ impl Ground {
 pub(super) enum Scope {
     /// All.
     All,
-    /// Those that a task of a sound environment can fail; without those that only a tool or the engine can.
+    /// Those that a task of a sound environment can fail; without those that only a tool or the engine can, and no further than the
+    /// first that finds something.
     Tasks,
 }
 
@@ -145,14 +145,25 @@ pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call], scope: Scope) -> Outc
     if !findings.is_empty() {
         return Outcome { findings, ..Outcome::default() };
     }
-    let mut outcome = Outcome { findings: shortcuts::check(gates), ..Outcome::default() };
-    let (survivors, mutants) = mutants::check(gates);
-    outcome.mutants = mutants;
-    outcome.findings.extend(survivors);
-    outcome.findings.extend(answers::check(gates));
-    outcome.findings.extend(robustness::check(gates, unrelated, scope));
-    outcome.findings.extend(provenance::check(gates));
-    outcome.findings.extend(facts::check(gates.task, &gates.played));
+    let mut outcome = Outcome::default();
+    let families: [&dyn Fn(&mut Outcome); 6] = [
+        &|outcome| outcome.findings.extend(answers::check(gates)),
+        &|outcome| outcome.findings.extend(provenance::check(gates)),
+        &|outcome| outcome.findings.extend(facts::check(gates.task, &gates.played)),
+        &|outcome| outcome.findings.extend(shortcuts::check(gates)),
+        &|outcome| {
+            let (survivors, mutants) = mutants::check(gates);
+            outcome.mutants = mutants;
+            outcome.findings.extend(survivors);
+        },
+        &|outcome| outcome.findings.extend(robustness::check(gates, unrelated, scope)),
+    ];
+    for family in families {
+        family(&mut outcome);
+        if scope == Scope::Tasks && !outcome.findings.is_empty() {
+            break;
+        }
+    }
     outcome
 }
 
@@ -169,7 +180,8 @@ impl<'g> Gates<'g> {
             Box::new(Diagnostic::new(Code::SolutionFails, TASKS_FILE, line, format!("{}: {err}", task.name())))
         })?;
         let unjudgeable = |err: JudgeError| Box::new(finding(task, Code::SolutionFails, err.to_string()));
-        let expected = verify::expected(environment, task, &conditions).map_err(unjudgeable)?;
+        let expected =
+            verify::compute(environment, task, &conditions, &played, &ground.initial).map_err(unjudgeable)?;
         let content = std::array::from_fn(|_| OnceCell::new());
         let mut gates = Self { environment, ground, task, conditions, played, expected, states: Vec::new(), content };
         gates.states = gates.states_on_the_way();
@@ -193,17 +205,7 @@ impl<'g> Gates<'g> {
         let mut findings = Vec::new();
         for seed in SEEDS {
             let conditions = Conditions { seed, ..self.conditions.clone() };
-            let failed = match solution::play(self.environment, self.task, &conditions, State::default()) {
-                Err(err) => Some(err.to_string()),
-                Ok(played) => {
-                    match verify::judge(self.environment, self.task, &conditions, &played.state, self.task.answer()) {
-                        Err(err) => Some(err.to_string()),
-                        Ok(verdict) if !verdict.passed => Some(failures(&verdict)),
-                        Ok(_) => None,
-                    }
-                }
-            };
-            if let Some(reason) = failed {
+            if let Some(reason) = self.earns_nothing(&conditions) {
                 findings.push(
                     self.finding(Code::SolutionFails, format!("the solution earns nothing with seed {seed}: {reason}")),
                 );
@@ -217,6 +219,29 @@ impl<'g> Gates<'g> {
         }
         findings.extend(self.untold_effect());
         findings
+    }
+
+    /// Why the solution earns nothing under some conditions.
+    fn earns_nothing(&self, conditions: &Conditions) -> Option<String> {
+        let (environment, task, initial) = (self.environment, self.task, &self.ground.initial);
+        let verdict = if *conditions == self.conditions {
+            let known = (&self.expected, initial);
+            verify::judge_against(environment, task, conditions, known, &self.played.state, task.answer())
+        } else {
+            let played = match solution::play(environment, task, conditions, State::default()) {
+                Ok(played) => played,
+                Err(err) => return Some(err.to_string()),
+            };
+            verify::compute(environment, task, conditions, &played, initial).and_then(|expected| {
+                let known = (&expected, initial);
+                verify::judge_against(environment, task, conditions, known, &played.state, task.answer())
+            })
+        };
+        match verdict {
+            Err(err) => Some(err.to_string()),
+            Ok(verdict) if !verdict.passed => Some(failures(&verdict)),
+            Ok(_) => None,
+        }
     }
 
     /// Only tables that the solution's tools are known to write are compared, so no other may differ.

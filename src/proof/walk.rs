@@ -68,6 +68,8 @@ pub(crate) struct Effort {
     repeated_longest: usize,
     /// States whose whole database is looked at. Each takes a few milliseconds.
     integrity_states_max: usize,
+    /// Whether calls are judged, or only how they came out is of interest.
+    judged: bool,
 }
 
 impl Effort {
@@ -81,6 +83,7 @@ impl Effort {
         repeated: 4,
         repeated_longest: 2,
         integrity_states_max: 60,
+        judged: true,
     };
 
     /// For one of a thousand packages in a fraction of a second: a fourth of the calls.
@@ -93,6 +96,7 @@ impl Effort {
         repeated: 2,
         repeated_longest: 1,
         integrity_states_max: 20,
+        judged: true,
     };
 
     /// Only for what can be reached at all, in a tenth of a second.
@@ -105,6 +109,7 @@ impl Effort {
         repeated: 0,
         repeated_longest: 0,
         integrity_states_max: 0,
+        judged: false,
     };
 }
 
@@ -136,7 +141,14 @@ pub(crate) struct Write {
 struct Ground {
     reader: Reader,
     guides: Vec<ToolGuide>,
+    /// None where calls aren't judged.
+    rules: Option<Rules>,
+}
+
+/// What completed calls are judged by.
+pub(super) struct Rules {
     private: Private,
+    /// Of the tools' results.
     validators: Vec<Option<Validator>>,
 }
 
@@ -161,26 +173,32 @@ impl std::fmt::Debug for Walk {
 }
 
 impl Ground {
+    fn new(environment: &Environment, judged: bool) -> Self {
+        Self {
+            reader: Reader::new(environment),
+            guides: environment.tools().values().map(|tool| guide::guide(environment, tool)).collect(),
+            rules: judged.then(|| Rules::new(environment)),
+        }
+    }
+}
+
+impl Rules {
     fn new(environment: &Environment) -> Self {
         let validator = |tool: &Tool| {
             let schema = Value::Object((**tool.output_schema()).clone());
             jsonschema::draft202012::options().build(&schema).ok()
         };
-        Self {
-            reader: Reader::new(environment),
-            guides: environment.tools().values().map(|tool| guide::guide(environment, tool)).collect(),
-            private: Private::new(environment),
-            validators: environment.tools().values().map(validator).collect(),
-        }
+        Self { private: Private::new(environment), validators: environment.tools().values().map(validator).collect() }
     }
 }
 
 /// Takes the walk.
 pub(crate) fn explore(environment: &Environment, effort: Effort) -> Walk {
-    let ground = Ground::new(environment);
-    let mut judge = Judge::new(environment, &ground.reader, &ground.private, &ground.validators);
+    let ground = Ground::new(environment, effort.judged);
+    let mut judge = Judge::new(environment, &ground.reader, ground.rules.as_ref());
     (judge.repeated, judge.repeated_longest) = (effort.repeated, effort.repeated_longest);
-    let mut explorer = Explorer::new(environment, &ground.guides, judge, explore::starts(environment), SEED);
+    let starts = explore::starts(environment, &ground.reader);
+    let mut explorer = Explorer::new(environment, &ground.guides, judge, starts, SEED);
     explorer.replay_solutions();
     explorer.rounds(effort.rounds);
     explorer.chase(effort.chase_calls_max);
@@ -285,7 +303,7 @@ fn shown_to(environment: &Environment, walk: &Walk, start: &Arc<Entry>) -> Findi
         return Findings::default();
     };
     let start = Entry::start(environment, start.conditions.clone(), state);
-    let mut judge = Judge::new(environment, &walk.ground.reader, &walk.ground.private, &walk.ground.validators);
+    let mut judge = Judge::new(environment, &walk.ground.reader, walk.ground.rules.as_ref());
     judge.marks = Some(marks);
     let mut explorer = Explorer::new(environment, &walk.ground.guides, judge, vec![Arc::clone(&start)], SEED);
     for (index, progress) in walk.progress.iter().enumerate() {

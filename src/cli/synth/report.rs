@@ -28,6 +28,9 @@ pub(in crate::cli) struct Report {
     /// With `--report`: how each case of each intent fared.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     intents: Vec<IntentReport>,
+    /// With `--report`: what drawn data didn't allow, with the number of draws; data is drawn again then, which takes time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    out_of_reach: Vec<Drawn>,
     #[serde(skip)]
     out: String,
 }
@@ -38,6 +41,14 @@ struct Counted {
     #[serde(flatten)]
     finding: Diagnostic,
     variants: usize,
+}
+
+/// What drawn data didn't allow.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Drawn {
+    #[serde(flatten)]
+    finding: Diagnostic,
+    draws: usize,
 }
 
 /// An intent's case over all variants of its blueprint.
@@ -58,6 +69,7 @@ impl Report {
             tasks: made.iter().map(|made| made.tasks).sum(),
             findings: Vec::new(),
             intents: Vec::new(),
+            out_of_reach: Vec::new(),
             out: options.out.as_ref().map(|out| out.display().to_string()).unwrap_or_default(),
         };
         for finding in findings {
@@ -67,6 +79,9 @@ impl Report {
         for made in made {
             let blueprint = made.name.rsplit_once('_').map_or(made.name.clone(), |(blueprint, _)| blueprint.to_owned());
             made.findings.into_iter().for_each(|finding| report.add(finding));
+            if options.report {
+                made.out_of_reach.into_iter().for_each(|finding| report.add_out_of_reach(finding));
+            }
             for case in made.cases {
                 let entry = intents.entry((blueprint.clone(), case.name.clone())).or_insert_with(|| IntentReport {
                     blueprint: blueprint.clone(),
@@ -102,6 +117,16 @@ impl Report {
         match self.findings.iter_mut().find(|known| essence(&known.finding) == new) {
             Some(known) => known.variants += 1,
             None => self.findings.push(Counted { finding, variants: 1 }),
+        }
+    }
+
+    /// Adds what a draw didn't allow; the same place counts once.
+    fn add_out_of_reach(&mut self, finding: Diagnostic) {
+        let place = |finding: &Diagnostic| (finding.code, finding.file.clone(), finding.line);
+        let new = place(&finding);
+        match self.out_of_reach.iter_mut().find(|known| place(&known.finding) == new) {
+            Some(known) => known.draws += 1,
+            None => self.out_of_reach.push(Drawn { finding, draws: 1 }),
         }
     }
 
@@ -148,6 +173,11 @@ impl Report {
             for (reason, count) in reasons.iter().take(REASONS_SHOWN_MAX) {
                 let _ = writeln!(text, "    {count} x {reason}");
             }
+        }
+        for Drawn { finding, draws } in &self.out_of_reach {
+            let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
+            let _ =
+                writeln!(text, "{}{line}: out of reach in {draws} draws of data: {}", finding.file, finding.message);
         }
         let findings = match self.findings.len() {
             0 => "no finding".to_owned(),

@@ -139,7 +139,9 @@ fn hidden_references(gates: &Gates<'_>) -> Vec<Diagnostic> {
         return vec![gates.finding(Code::HiddenReference, "the solution fails where generated ids are higher")];
     };
     let written = &gates.played.state.written;
-    let Ok(delta) = verify::changes(gates.environment, &played.state, &gates.conditions, written) else {
+    let Ok(delta) =
+        verify::changes(gates.environment, &played.state, &gates.conditions, written, &gates.ground.initial)
+    else {
         return Vec::new();
     };
     let moved = moved_cells(gates, &gates.expected.delta, &delta);

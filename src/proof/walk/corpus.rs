@@ -134,10 +134,13 @@ pub(super) struct Entry {
     /// Number of calls that led here.
     pub depth: usize,
     past: Option<Arc<Past>>,
-    tables: Vec<OnceLock<Arc<Rows>>>,
-    /// Rows of an earlier state, of which most are still the same.
+    tables: Vec<Read>,
+    /// Rows of another state, of which most are the same.
     stale: Vec<Option<Arc<Rows>>>,
 }
+
+/// The rows of a table once somebody has read them: shared by all states in which they are the same.
+type Read = Arc<OnceLock<Arc<Rows>>>;
 
 impl Entry {
     /// A start: no calls have been made.
@@ -149,8 +152,25 @@ impl Entry {
             crossed: Vec::new(),
             depth: 0,
             past: None,
-            tables: environment.catalog().tables.iter().map(|_| OnceLock::new()).collect(),
+            tables: environment.catalog().tables.iter().map(|_| Read::default()).collect(),
             stale: vec![None; environment.catalog().tables.len()],
+        })
+    }
+
+    /// The same state as another actor finds it. Rows that everybody sees alike are shared.
+    pub(super) fn as_actor(&self, reader: &Reader, actor: &Value) -> Arc<Self> {
+        let shared = |(table, rows): (usize, &Read)| {
+            if reader.depends_on_actor(table) { Read::default() } else { Arc::clone(rows) }
+        };
+        Arc::new(Self {
+            state: self.state.clone(),
+            conditions: Conditions { actor: actor.clone(), ..self.conditions.clone() },
+            notes: self.notes.clone(),
+            crossed: self.crossed.clone(),
+            depth: self.depth,
+            past: self.past.clone(),
+            tables: self.tables.iter().enumerate().map(shared).collect(),
+            stale: self.stale.clone(),
         })
     }
 
@@ -166,8 +186,8 @@ impl Entry {
         let mut notes = self.notes.clone();
         notes.result(result);
         notes.arguments(arguments);
-        let shared = |(table, rows): (usize, &OnceLock<Arc<Rows>>)| {
-            if reader.depends(table, tool.written_tables()) { OnceLock::new() } else { rows.clone() }
+        let shared = |(table, rows): (usize, &Read)| {
+            if reader.depends(table, tool.written_tables()) { Read::default() } else { Arc::clone(rows) }
         };
         let mut crossed = self.crossed.clone();
         crossed.extend(tool.crosses().iter().cloned());

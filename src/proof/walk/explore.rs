@@ -15,6 +15,7 @@ use super::corpus::{Corpus, Entry, Notes};
 use super::guide::ToolGuide;
 use super::judge::{Judge, Verdict};
 use super::random::Random;
+use super::rows::Reader;
 use super::{Tally, Write, texts};
 use crate::engine::environment::{Environment, Tool};
 use crate::engine::execute::Skipped;
@@ -534,7 +535,7 @@ fn mention(mentioned: &mut Vec<Value>, message: &str) {
 }
 
 /// The initial state as each actor finds it; of very many actors, as many spread over them.
-pub(super) fn starts(environment: &Environment) -> Vec<Arc<Entry>> {
+pub(super) fn starts(environment: &Environment, reader: &Reader) -> Vec<Arc<Entry>> {
     const ACTORS_MAX: usize = 24;
     let actors = environment.actors();
     let stride = actors.len().div_ceil(ACTORS_MAX).max(1);
@@ -547,9 +548,8 @@ pub(super) fn starts(environment: &Environment) -> Vec<Arc<Entry>> {
         seen.push(id);
         is_new
     });
-    let start = |actor: &Value| {
-        let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor: actor.clone() };
-        Entry::start(environment, conditions, State::default())
-    };
-    ids.into_iter().map(start).collect()
+    let actor = environment.default_actor().clone();
+    let conditions = Conditions { seed: 0, clock_ms: environment.clock_ms(), actor };
+    let first = Entry::start(environment, conditions, State::default());
+    ids.into_iter().map(|actor| first.as_actor(reader, actor)).collect()
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jsonschema::Validator;
 use serde_json::{Map, Value};
 
+use super::Rules;
 use super::corpus::Entry;
 use super::marks::Marks;
-use super::private::{Made, Private};
+use super::private::Made;
 use super::rows::Reader;
 use crate::engine::environment::{Environment, Tool};
 use crate::engine::execute::{ExecuteError, Skipped};
@@ -116,8 +116,8 @@ impl Samples {
 pub(super) struct Judge<'j> {
     pub environment: &'j Environment,
     pub reader: &'j Reader,
-    pub private: &'j Private,
-    pub validators: &'j [Option<Validator>],
+    /// Without any, calls aren't judged.
+    pub rules: Option<&'j Rules>,
     /// Marked cells that the actor may not see; a state with marks is judged by nothing else, being no state of the package.
     pub marks: Option<Marks>,
     pub findings: Findings,
@@ -145,17 +145,11 @@ pub(super) fn shortened(text: &str) -> String {
 
 impl<'j> Judge<'j> {
     /// A judge without findings yet.
-    pub(super) fn new(
-        environment: &'j Environment,
-        reader: &'j Reader,
-        private: &'j Private,
-        validators: &'j [Option<Validator>],
-    ) -> Self {
+    pub(super) fn new(environment: &'j Environment, reader: &'j Reader, rules: Option<&'j Rules>) -> Self {
         Self {
             environment,
             reader,
-            private,
-            validators,
+            rules,
             marks: None,
             findings: Findings::default(),
             samples: environment.tools().iter().map(|_| Samples::default()).collect(),
@@ -164,7 +158,7 @@ impl<'j> Judge<'j> {
         }
     }
 
-    /// Makes a call and judges it.
+    /// Makes a call and judges it, where there are rules.
     pub(super) fn call(
         &mut self,
         (index, tool): (usize, &Tool),
@@ -189,13 +183,17 @@ impl<'j> Judge<'j> {
         };
         // Marks are looked for in the text; else results of calls that complete are looked at member by member.
         let result = match &called.observation {
-            Observation::Completed(result) if called.changed || self.marks.is_none() => result.value(),
+            Observation::Completed(result) if called.changed || (self.marks.is_none() && self.rules.is_some()) => {
+                result.value()
+            }
             _ => Value::Null,
         };
         let child = called.changed.then(|| entry.after(self.reader, tool, arguments, state, &result));
-        self.judge((index, tool), entry, arguments, (&called.observation, &result), child.as_ref());
-        if self.marks.is_none() && !matches!(verdict, Verdict::Invalid | Verdict::OverBudget) {
-            self.sample(index, entry, arguments, &called.observation, child.as_ref());
+        if let Some(rules) = self.rules {
+            self.judge(rules, (index, tool), entry, arguments, (&called.observation, &result), child.as_ref());
+            if self.marks.is_none() && !matches!(verdict, Verdict::Invalid | Verdict::OverBudget) {
+                self.sample(index, entry, arguments, &called.observation, child.as_ref());
+            }
         }
         Judged { verdict, skipped: called.skipped, observation: Some(called.observation), child }
     }
@@ -222,6 +220,7 @@ impl<'j> Judge<'j> {
 
     fn judge(
         &mut self,
+        rules: &Rules,
         (index, tool): (usize, &Tool),
         entry: &Arc<Entry>,
         arguments: &Map<String, Value>,
@@ -248,21 +247,22 @@ impl<'j> Judge<'j> {
                 }
             }
             Observation::Completed(_) => {
-                self.conforms((index, tool), entry, arguments, result);
-                self.private.shown(&made, result, &mut self.findings);
-                self.private.changed(&made, &mut self.findings);
+                self.conforms(rules, (index, tool), entry, arguments, result);
+                rules.private.shown(&made, result, &mut self.findings);
+                rules.private.changed(&made, &mut self.findings);
             }
         }
     }
 
     fn conforms(
         &mut self,
+        rules: &Rules,
         (index, tool): (usize, &Tool),
         entry: &Entry,
         arguments: &Map<String, Value>,
         result: &Value,
     ) {
-        let Some(Some(validator)) = self.validators.get(index) else { return };
+        let Some(Some(validator)) = rules.validators.get(index) else { return };
         if validator.is_valid(result) {
             return;
         }

@@ -148,6 +148,11 @@ impl Reader {
         self.tables.get(table).is_none_or(|reader| !reader.depends.is_disjoint(written))
     }
 
+    /// Whether who may see the rows of `table` depends on who acts.
+    pub(super) fn depends_on_actor(&self, table: usize) -> bool {
+        self.tables.get(table).is_none_or(|reader| reader.private)
+    }
+
     /// The rows of a table; `stale` are those of another state, most of which may be the same. A table that can't be read has
     /// none; nothing rests on that, since reading is plain SQL that has been compiled when the environment was loaded.
     pub(super) fn read(
