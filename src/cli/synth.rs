@@ -52,7 +52,7 @@ pub(super) struct Options {
     /// Make what is there of unfinished blueprints: environments with fewer tools, tables or tasks than they should have
     #[arg(long)]
     draft: bool,
-    /// Say how each case of each intent fared
+    /// Say how each case of each intent fared, and what drawn data put out of reach
     #[arg(long)]
     report: bool,
     /// Print one JSON document
