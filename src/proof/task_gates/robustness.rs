@@ -92,7 +92,9 @@ fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
             continue;
         }
         tried += 1;
-        if gates.rewarded(&last, gates.task.answer()) {
+        // What differs only in the agent's own words is the solution's call with other words.
+        let noticeable = LeftOut { volatile: true, free: true };
+        if gates.rewarded(&last, gates.task.answer()) && gates.ends_elsewhere(&last, noticeable) {
             let arguments = serde_json::Value::Object(call.arguments.clone());
             let message = format!("adding {} {arguments} to the solution goes unnoticed", call.tool);
             findings.push(gates.finding(Code::CollateralRewarded, message));
