@@ -9,6 +9,7 @@ use crate::engine::environment::Environment;
 use crate::engine::snapshot::Delta;
 use crate::engine::solution::{self, PlayedSolution};
 use crate::engine::state::State;
+use crate::engine::task::Source;
 use crate::engine::verify;
 use crate::package::diagnostic::{Code, Diagnostic};
 
@@ -81,7 +82,7 @@ fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
     let left_out = LeftOut { volatile: true, free: false };
     let mut findings = Vec::new();
     let mut tried = 0;
-    for call in unrelated {
+    for call in unrelated.iter().filter(|call| !is_reworded(gates, call)) {
         let attempt = gates.attempt_from(gates.played.state.clone(), std::slice::from_ref(call));
         let committed = attempt.calls.first().is_some_and(|outcome| matches!(outcome, Some((true, true))));
         if !committed {
@@ -92,9 +93,7 @@ fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
             continue;
         }
         tried += 1;
-        // What differs only in the agent's own words is the solution's call with other words.
-        let noticeable = LeftOut { volatile: true, free: true };
-        if gates.rewarded(&last, gates.task.answer()) && gates.ends_elsewhere(&last, noticeable) {
+        if gates.rewarded(&last, gates.task.answer()) {
             let arguments = serde_json::Value::Object(call.arguments.clone());
             let message = format!("adding {} {arguments} to the solution goes unnoticed", call.tool);
             findings.push(gates.finding(Code::CollateralRewarded, message));
@@ -104,6 +103,22 @@ fn collateral(gates: &Gates<'_>, unrelated: &[Call]) -> Vec<Diagnostic> {
         }
     }
     findings
+}
+
+/// Whether a call is one of the solution's with other words where the agent chooses them: no other write.
+fn is_reworded(gates: &Gates<'_>, call: &Call) -> bool {
+    let of_solution = gates.played.calls.iter().zip(gates.task.solution());
+    of_solution.filter(|(played, _)| played.tool == call.tool).any(|(played, written)| {
+        let is_free = |name: &str| {
+            let mut sources = written.arguments.iter().filter(|(argument, _)| argument == name);
+            sources.any(|(_, source)| matches!(source, Source::Free(_)))
+        };
+        played.arguments.len() == call.arguments.len()
+            && played
+                .arguments
+                .iter()
+                .all(|(name, value)| call.arguments.get(name).is_some_and(|other| other == value || is_free(name)))
+    })
 }
 
 /// The same calls give the same bytes on a fresh connection and on one that has just served somebody else.
