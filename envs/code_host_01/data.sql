@@ -285,7 +285,7 @@ INSERT INTO reviews(id, pull_request_id, reviewer_id, verdict, submitted_on) VAL
   ('0kmigdl2im', 'b8zewxjz60', '8vvx5dfoj3', 'approved', '2025-02-04'),
   ('hibqsoxm6j', 'dvo5b8jpyk', 'yefze43ejj', 'changes_requested', '2025-01-29'),
   ('803ponlpz5', 'fpbq7k0060', 'yefze43ejj', 'approved', '2025-02-02'),
-  ('wv6g408w9f', 'fpbq7k0060', 'u2whoki0ex', 'approved', '2025-01-31'),
+  ('wv6g408w9f', 'fpbq7k0060', 'u2whoki0ex', 'changes_requested', '2025-01-31'),
   ('ghfu9vj1s1', 'g72f1pehn7', '8vvx5dfoj3', 'approved', '2025-01-21'),
   ('tia5juhyli', 'g72f1pehn7', 'u2whoki0ex', 'approved', '2025-01-22'),
   ('xv1tq44f4p', 'g72f1pehn7', 'f740hi6230', 'approved', '2025-01-25'),
