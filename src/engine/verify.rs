@@ -120,11 +120,7 @@ pub(crate) struct ExpectedCache {
 }
 
 /// The expected outcome of `task` under `conditions`.
-pub(crate) fn expected(
-    environment: &Environment,
-    task: &Task,
-    conditions: &Conditions,
-) -> Result<Arc<Expected>, JudgeError> {
+fn expected(environment: &Environment, task: &Task, conditions: &Conditions) -> Result<Arc<Expected>, JudgeError> {
     let key = (task.name().clone(), conditions.seed, conditions.actor.to_string());
     let entries = &environment.expected().entries;
     if let Some(found) = entries.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {

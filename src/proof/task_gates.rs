@@ -134,36 +134,28 @@ impl Ground {
 pub(super) enum Scope {
     /// All.
     All,
-    /// Those that a task of a sound environment can fail; without those that only a tool or the engine can, and no further than the
-    /// first that finds something.
+    /// Those that a task of a sound environment can fail; without those that only a tool or the engine can, and without the
+    /// dear ones where a cheap one finds something.
     Tasks,
 }
 
 /// Executes the gates of a task. `unrelated` are writes that the walk found, to be added to the solution.
 pub(super) fn check(gates: &Gates<'_>, unrelated: &[Call], scope: Scope) -> Outcome {
-    let findings = gates.solution_earns();
-    if !findings.is_empty() {
-        return Outcome { findings, ..Outcome::default() };
+    let mut outcome = Outcome { findings: gates.solution_earns(), ..Outcome::default() };
+    if !outcome.findings.is_empty() {
+        return outcome;
     }
-    let mut outcome = Outcome::default();
-    let families: [&dyn Fn(&mut Outcome); 6] = [
-        &|outcome| outcome.findings.extend(answers::check(gates)),
-        &|outcome| outcome.findings.extend(provenance::check(gates)),
-        &|outcome| outcome.findings.extend(facts::check(gates.task, &gates.played)),
-        &|outcome| outcome.findings.extend(shortcuts::check(gates)),
-        &|outcome| {
-            let (survivors, mutants) = mutants::check(gates);
-            outcome.mutants = mutants;
-            outcome.findings.extend(survivors);
-        },
-        &|outcome| outcome.findings.extend(robustness::check(gates, unrelated, scope)),
-    ];
-    for family in families {
-        family(&mut outcome);
-        if scope == Scope::Tasks && !outcome.findings.is_empty() {
-            break;
-        }
+    outcome.findings.extend(answers::check(gates));
+    outcome.findings.extend(provenance::check(gates));
+    outcome.findings.extend(facts::check(gates.task, &gates.played));
+    outcome.findings.extend(shortcuts::check(gates));
+    if scope == Scope::Tasks && !outcome.findings.is_empty() {
+        return outcome;
     }
+    let (survivors, mutants) = mutants::check(gates);
+    outcome.mutants = mutants;
+    outcome.findings.extend(survivors);
+    outcome.findings.extend(robustness::check(gates, unrelated, scope));
     outcome
 }
 

@@ -315,6 +315,52 @@ fn gates_for_nearly_the_work() {
     caught("collateral_rewarded tasks.yaml", &[dictated_as_free]);
 }
 
+const WORD_REMARK: &str = r#"
+- name: word_remark
+  title: Word a remark
+  description: Replace the remark on one of your loans by other words. Refuses loans that are not yours or are over.
+  inputSchema:
+    type: object
+    properties:
+      loan_id: {type: integer, description: Id of one of your loans}
+      text: {type: string, minLength: 1, maxLength: 200, description: The new remark}
+    required: [loan_id, text]
+  program:
+    - guard: SELECT 1 FROM loans WHERE id = :loan_id AND member_id = :actor AND returned_at IS NULL
+      code: loan_not_found
+      error: "you have no open loan {loan_id}; list_loans shows yours"
+    - run: UPDATE loans SET remark = :text WHERE id = :loan_id
+  returns:
+    loan: {row: "SELECT id, remark FROM loans WHERE id = :loan_id"}
+"#;
+
+const REMARKS: &str = r#"
+- name: say_why_it_is_late
+  difficulty: easy
+  instruction: Remark on my loan of The Salt Road why it is late, in your own words.
+  solution:
+    calls:
+      - {tool: list_loans}
+      - {tool: word_remark, arguments: {loan_id: {from: 0, path: "loans[title=The Salt Road].id"}, text: {free: the rain}}}
+  verify: {free: [loans.remark]}
+
+- name: tell_the_desk
+  difficulty: easy
+  instruction: Put a remark on my loan of The Salt Road that tells the desk I like it.
+  solution:
+    calls:
+      - {tool: list_loans}
+      - {tool: word_remark, arguments: {loan_id: {from: 0, path: "loans[title=The Salt Road].id"}, text: {free: I like it}}}
+  verify: {free: [loans.remark]}
+"#;
+
+/// Where the agent chooses the words, the same call with other words is no unrelated write.
+#[test]
+fn other_words_are_no_unrelated_write() {
+    let remark = Replace(SCHEMA, "memo TEXT NOT NULL", "remark TEXT NOT NULL DEFAULT '', memo TEXT NOT NULL");
+    assert_eq!(codes(&[remark, Append(TOOLS, WORD_REMARK), Append(TASKS, REMARKS)]), [""; 0]);
+}
+
 #[test]
 fn gates_for_what_an_agent_can_know_and_ids() {
     caught("argument_unknowable tasks.yaml:6", &[Replace(TASKS, "{query: mosses}", "{query: guide to moss}")]);

@@ -30,25 +30,17 @@ pub(in crate::cli) struct Report {
     intents: Vec<IntentReport>,
     /// With `--report`: what drawn data didn't allow, with the number of draws; data is drawn again then, which takes time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    out_of_reach: Vec<Drawn>,
+    out_of_reach: Vec<Counted>,
     #[serde(skip)]
     out: String,
 }
 
-/// A finding with how many variants have it.
+/// A finding with how many variants, or draws of data, have it.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Counted {
     #[serde(flatten)]
     finding: Diagnostic,
-    variants: usize,
-}
-
-/// What drawn data didn't allow.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Drawn {
-    #[serde(flatten)]
-    finding: Diagnostic,
-    draws: usize,
+    count: usize,
 }
 
 /// An intent's case over all variants of its blueprint.
@@ -108,26 +100,14 @@ impl Report {
     /// Adds a finding; the same one of several variants counts once.
     fn add(&mut self, finding: Diagnostic) {
         // What stands in brackets differs between variants: places of the compiled file.
-        let essence = |finding: &Diagnostic| {
-            let message =
-                finding.message.rsplit_once(" (").map_or(finding.message.as_str(), |(head, _)| head).to_owned();
-            (finding.code, finding.file.clone(), finding.line, message)
-        };
-        let new = essence(&finding);
-        match self.findings.iter_mut().find(|known| essence(&known.finding) == new) {
-            Some(known) => known.variants += 1,
-            None => self.findings.push(Counted { finding, variants: 1 }),
-        }
+        count(&mut self.findings, finding, |finding| {
+            finding.message.rsplit_once(" (").map_or(finding.message.as_str(), |(head, _)| head).to_owned()
+        });
     }
 
-    /// Adds what a draw didn't allow; the same place counts once.
+    /// Adds what a draw didn't allow; the same place counts once, since its message tells the calls of one walk.
     fn add_out_of_reach(&mut self, finding: Diagnostic) {
-        let place = |finding: &Diagnostic| (finding.code, finding.file.clone(), finding.line);
-        let new = place(&finding);
-        match self.out_of_reach.iter_mut().find(|known| place(&known.finding) == new) {
-            Some(known) => known.draws += 1,
-            None => self.out_of_reach.push(Drawn { finding, draws: 1 }),
-        }
+        count(&mut self.out_of_reach, finding, |_| String::new());
     }
 
     pub(super) fn has_findings(&self) -> bool {
@@ -151,7 +131,7 @@ impl Report {
                 finding.file,
                 finding.code.as_str(),
                 finding.message,
-                counted.variants,
+                counted.count,
                 finding.hint
             );
         }
@@ -174,10 +154,10 @@ impl Report {
                 let _ = writeln!(text, "    {count} x {reason}");
             }
         }
-        for Drawn { finding, draws } in &self.out_of_reach {
+        for Counted { finding, count } in &self.out_of_reach {
             let line = finding.line.map(|line| format!(":{line}")).unwrap_or_default();
             let _ =
-                writeln!(text, "{}{line}: out of reach in {draws} draws of data: {}", finding.file, finding.message);
+                writeln!(text, "{}{line}: out of reach in {count} draws of data: {}", finding.file, finding.message);
         }
         let findings = match self.findings.len() {
             0 => "no finding".to_owned(),
@@ -189,5 +169,15 @@ impl Report {
             self.environments, self.out, self.made, self.tools, self.tasks
         );
         text
+    }
+}
+
+/// Counts a finding with those of the same rule, place and message, as `told` tells messages apart.
+fn count(counted: &mut Vec<Counted>, finding: Diagnostic, told: impl Fn(&Diagnostic) -> String) {
+    let essence = |finding: &Diagnostic| (finding.code, finding.file.clone(), finding.line, told(finding));
+    let new = essence(&finding);
+    match counted.iter_mut().find(|known| essence(&known.finding) == new) {
+        Some(known) => known.count += 1,
+        None => counted.push(Counted { finding, count: 1 }),
     }
 }

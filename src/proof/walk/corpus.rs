@@ -135,7 +135,7 @@ pub(super) struct Entry {
     pub depth: usize,
     past: Option<Arc<Past>>,
     tables: Vec<Read>,
-    /// Rows of another state, of which most are the same.
+    /// Rows of an earlier state, of which most are still the same.
     stale: Vec<Option<Arc<Rows>>>,
 }
 
@@ -145,6 +145,19 @@ type Read = Arc<OnceLock<Arc<Rows>>>;
 impl Entry {
     /// A start: no calls have been made.
     pub(super) fn start(environment: &Environment, conditions: Conditions, state: State) -> Arc<Self> {
+        Self::beginning(conditions, state, environment.catalog().tables.iter().map(|_| Read::default()).collect())
+    }
+
+    /// The same start as another actor finds it. Rows that everybody sees alike are shared.
+    pub(super) fn as_actor(&self, reader: &Reader, actor: &Value) -> Arc<Self> {
+        let shared = |(table, rows): (usize, &Read)| {
+            if reader.depends_on_actor(table) { Read::default() } else { Arc::clone(rows) }
+        };
+        let conditions = Conditions { actor: actor.clone(), ..self.conditions.clone() };
+        Self::beginning(conditions, self.state.clone(), self.tables.iter().enumerate().map(shared).collect())
+    }
+
+    fn beginning(conditions: Conditions, state: State, tables: Vec<Read>) -> Arc<Self> {
         Arc::new(Self {
             state,
             conditions,
@@ -152,25 +165,8 @@ impl Entry {
             crossed: Vec::new(),
             depth: 0,
             past: None,
-            tables: environment.catalog().tables.iter().map(|_| Read::default()).collect(),
-            stale: vec![None; environment.catalog().tables.len()],
-        })
-    }
-
-    /// The same state as another actor finds it. Rows that everybody sees alike are shared.
-    pub(super) fn as_actor(&self, reader: &Reader, actor: &Value) -> Arc<Self> {
-        let shared = |(table, rows): (usize, &Read)| {
-            if reader.depends_on_actor(table) { Read::default() } else { Arc::clone(rows) }
-        };
-        Arc::new(Self {
-            state: self.state.clone(),
-            conditions: Conditions { actor: actor.clone(), ..self.conditions.clone() },
-            notes: self.notes.clone(),
-            crossed: self.crossed.clone(),
-            depth: self.depth,
-            past: self.past.clone(),
-            tables: self.tables.iter().enumerate().map(shared).collect(),
-            stale: self.stale.clone(),
+            stale: vec![None; tables.len()],
+            tables,
         })
     }
 
